@@ -1,0 +1,144 @@
+"""From rows to requests: what is asked, what is known already, what cannot be asked."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal, NamedTuple, get_args
+
+from harness import images
+from harness.errors import RowError
+from harness.images import Picture
+from harness.journal import Journal
+from harness.requests import Message, Request, Sampling, request_key
+from tasks import ImageRef, LabelError, Row, RowSource, Task, Unreadable
+
+ImageMode = Literal["given", "blank", "shuffled", "none"]
+IMAGE_MODES: tuple[ImageMode, ...] = get_args(ImageMode)
+_SHUFFLE_SEED = 0
+
+
+class Asked(NamedTuple):
+    """What became of one row."""
+
+    key: str | None
+    """Journal key of its answer; None if it could not be asked."""
+    pixels: str | None
+    failure: str | None
+
+
+class Owner(NamedTuple):
+    """What an engine hands back with a response."""
+
+    asking: Asking
+    pixels: str | None
+
+
+@dataclass
+class Asking:
+    """The requests of one task in one run."""
+
+    task: Task
+    source: RowSource
+    journal: Journal
+    model: str
+    """Fingerprint of the model and of the settings that move its answers."""
+    sampling: Sampling
+    mode: ImageMode = "given"
+    limit: int | None = None
+    rows: dict[int, Asked] = field(default_factory=dict)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    passing: dict[str, str] = field(default_factory=dict)
+    """Key to reason, for failures that a later run will ask again."""
+    known: int = 0
+    """Rows whose answer was in the journal."""
+
+    def records(self, *, with_images: bool) -> Iterator[Row | Unreadable]:
+        """The source's records up to the limit."""
+        return islice(self.source.read(self.task.scorer, images=with_images), self.limit)
+
+    def requests(self) -> Iterator[Request]:
+        """Yield a request for every row that has no answer yet; fills `rows`."""
+        swaps = self._swaps() if self.mode == "shuffled" else {}
+        pending: set[str] = set()
+        for row in self.records(with_images=True):
+            if isinstance(row, Unreadable):
+                self.unreadable.append(row)
+                continue
+            try:
+                request = self._request(row, swaps.get(row.index), pending)
+            except (RowError, LabelError) as error:
+                self.rows[row.index] = Asked(None, None, str(error))
+                continue
+            if request is not None:
+                pending.add(request.key)
+                yield request
+
+    def _request(self, row: Row, swap: ImageRef | None, pending: set[str]) -> Request | None:
+        self.task.scorer.check(row)
+        if not row.images:
+            raise RowError("the row has no image")
+        shown = (swap,) if swap is not None else row.images
+        if self.mode in ("given", "shuffled"):
+            contents = [images.fingerprint(images.read(ref)) for ref in shown]
+            key = self._key(row, contents)
+            if self._is_known(row, key, pending):
+                return None
+        pictures = [images.load(ref, self.task.image_formats) for ref in row.images]
+        pixels = images.pixel_hash(pictures[0].image)
+        if self.mode == "shuffled":
+            pictures = [images.load(ref, self.task.image_formats) for ref in shown]
+        elif self.mode == "blank":
+            pictures = [images.blank(picture.image) for picture in pictures]
+        elif self.mode == "none":
+            pictures = []
+        key = self._key(row, [picture.content for picture in pictures])
+        if self._is_known(row, key, pending):
+            return None
+        self.rows[row.index] = Asked(key, pixels, None)
+        return self._make(row, key, tuple(pictures), pixels)
+
+    def _key(self, row: Row, contents: list[str]) -> str:
+        return request_key(
+            task=self.task.id,
+            version=self.task.version,
+            messages=[Message("user", row.prompt, len(contents))],
+            images=contents,
+            sampling=self.sampling,
+            model=self.model,
+        )
+
+    def _is_known(self, row: Row, key: str, pending: set[str]) -> bool:
+        """Whether the answer is in the journal, or on its way for an equal row."""
+        if key in self.journal:
+            record = self.journal.get(key)
+            self.known += 1
+            self.rows[row.index] = Asked(key, record.pixels if record else None, None)
+            return True
+        if key in pending:
+            self.rows[row.index] = Asked(key, None, None)
+            return True
+        return False
+
+    def _make(self, row: Row, key: str, pictures: tuple[Picture, ...], pixels: str) -> Request:
+        messages = (Message("user", row.prompt, len(pictures)),)
+        return Request(key, row.id, messages, self.sampling, pictures, Owner(self, pixels))
+
+    def _swaps(self) -> dict[int, ImageRef]:
+        """For every row another picture: the distinct pictures are passed on in one circle."""
+        refs: dict[str, ImageRef] = {}
+        of_row: dict[int, str] = {}
+        for row in self.records(with_images=True):
+            if isinstance(row, Row) and row.images:
+                try:
+                    content = images.fingerprint(images.read(row.images[0]))
+                except RowError:
+                    continue
+                refs.setdefault(content, row.images[0])
+                of_row[row.index] = content
+        circle = list(refs)
+        random.Random(_SHUFFLE_SEED).shuffle(circle)  # noqa: S311 - a repeatable order
+        following = dict(zip(circle, circle[1:] + circle[:1], strict=True))
+        return {index: refs[following[content]] for index, content in of_row.items()}

@@ -1,0 +1,102 @@
+"""The `harness` command. Each subcommand is imported when it is called, so --help is quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from harness import __version__
+
+_COMMANDS = {
+    "eval": ("harness.cli.eval", "Evaluate a model on tasks."),
+    "score": ("harness.cli.score", "Score a run again, or answers produced elsewhere."),
+    "tasks": ("harness.cli.tasks", "List, show, check and make tasks."),
+    "demo": ("harness.cli.demo", "Try everything with a tiny model and drawn rows."),
+    "doctor": ("harness.cli.doctor", "Show what is installed and what is missing."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands' names and short helps without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the work."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name.replace("eval", "eval_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands from their short helps."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command where one is unknown."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from tasks import nearest
+
+            raise click.UsageError(
+                f"no such command {args[0]!r}{nearest(args[0], _COMMANDS)} "
+                f"Commands: {', '.join(_COMMANDS)}.",
+                ctx,
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def cli() -> None:
+    """Evaluate domain-adapted multimodal LLMs.
+
+    \b
+    Examples:
+      harness eval --model Qwen/Qwen2-VL-2B-Instruct --tasks biomed
+      harness eval --model ./checkpoint --tasks slake,food101 --data rows/
+      harness tasks show slake
+    """
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command; a user's mistake is one message and exit code 2, never a traceback."""
+    sys.exit(_run(args))
+
+
+def _run(args: Sequence[str] | None) -> int:
+    from harness.errors import UserError
+
+    try:
+        status: Any = cli.main(args=None if args is None else list(args), standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except UserError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"  {error.hint}", err=True)
+        return 2
+    except KeyboardInterrupt:
+        click.echo("stopped; the same command continues", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) is gone; point stdout elsewhere so that exit stays quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status if isinstance(status, int) else 0

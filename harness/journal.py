@@ -1,0 +1,224 @@
+"""The append-only record of responses: what was answered once is never asked again.
+
+One JSON line a response. Lines reach the operating system at once or a tenth of a second later
+(so a killed process loses next to nothing) and the disk every two seconds (so a power cut loses
+little). A torn last line is tolerated, counted, and written after on a line of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, NamedTuple, Self
+
+from harness.requests import Response
+
+JOURNAL_VERSION = 1
+_FLUSH_SECONDS = 0.1
+_SYNC_SECONDS = 2.0
+
+
+class Record(NamedTuple):
+    """One line of the journal."""
+
+    key: str
+    row_id: str
+    text: str | None
+    finish_reason: str | None
+    prompt_tokens: int
+    tokens: int
+    seconds: float
+    error: str | None
+    passing: bool
+    pixels: str | None
+    prompt: str | None
+
+
+class Journal:
+    """Responses of one task in one run, by key.
+
+    Args:
+        path: The file; made if missing.
+
+    Raises:
+        OSError: The file cannot be opened for appending.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.torn = 0
+        """Lines that could not be read: the end of a write that was cut off."""
+        self._places: dict[bytes, int] = {}
+        self._failed: set[bytes] = set()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        end = self._index() if path.exists() else 0
+        self._file: IO[bytes] = path.open("ab", buffering=1 << 16)
+        if end and not self._ends_in_newline():
+            self._file.write(b"\n")
+            end += 1
+        self._end = end
+        self._reader: IO[bytes] | None = None
+        self._flushed = self._synced = time.monotonic()
+
+    def _index(self) -> int:
+        place = 0
+        with self.path.open("rb") as lines:
+            for line in lines:
+                record = _parse(line)
+                if record is None:
+                    self.torn += bool(line.strip())
+                else:
+                    self._remember(record.key, place, final=_is_final(record))
+                place += len(line)
+        return place
+
+    def _ends_in_newline(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+    def _remember(self, key: str, place: int, *, final: bool) -> None:
+        packed = bytes.fromhex(key)
+        if final:
+            self._places[packed] = place
+            self._failed.discard(packed)
+        elif packed not in self._places:
+            self._failed.add(packed)
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a final answer (or a final failure) stands for this key."""
+        return bytes.fromhex(key) in self._places
+
+    def __len__(self) -> int:
+        """Number of keys with a final answer."""
+        return len(self._places)
+
+    @property
+    def to_retry(self) -> int:
+        """Keys whose only records are failures that may pass."""
+        return len(self._failed)
+
+    def get(self, key: str) -> Record | None:
+        """The final record of a key, read back from the file."""
+        place = self._places.get(bytes.fromhex(key))
+        if place is None:
+            return None
+        if self._reader is None:
+            self.flush()
+            self._reader = self.path.open("rb")
+        self._reader.seek(place)
+        record = _parse(self._reader.readline())
+        if record is None or record.key != key:
+            raise OSError(f"{self.path} changed while it was read")
+        return record
+
+    def append(self, response: Response, pixels: str | None = None) -> None:
+        """Add a response.
+
+        Args:
+            response: What the engine gave.
+            pixels: Hash of the row's decoded picture, kept so that a resumed run need not decode.
+        """
+        record = Record(
+            key=response.request.key,
+            row_id=response.request.row_id,
+            text=response.text,
+            finish_reason=response.finish_reason,
+            prompt_tokens=response.prompt_tokens,
+            tokens=response.tokens,
+            seconds=round(response.seconds, 6),
+            error=response.error,
+            passing=response.passing,
+            pixels=pixels,
+            prompt=response.prompt,
+        )
+        line = _line(record)
+        self._file.write(line)
+        self._remember(record.key, self._end, final=_is_final(record))
+        self._end += len(line)
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        now = time.monotonic()
+        if now - self._flushed > _FLUSH_SECONDS:
+            self._file.flush()
+            self._flushed = now
+            if now - self._synced > _SYNC_SECONDS:
+                os.fsync(self._file.fileno())
+                self._synced = now
+
+    def flush(self) -> None:
+        """Bring everything to the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._flushed = self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Flush and close."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        if not self._file.closed:
+            self.flush()
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        """Usable in a `with` block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close, whatever happened."""
+        self.close()
+
+
+def _is_final(record: Record) -> bool:
+    return record.text is not None or not record.passing
+
+
+def _line(record: Record) -> bytes:
+    fields: dict[str, Any] = {
+        "v": JOURNAL_VERSION,
+        "key": record.key,
+        "row": record.row_id,
+        "text": record.text,
+        "finish_reason": record.finish_reason,
+        "prompt_tokens": record.prompt_tokens,
+        "tokens": record.tokens,
+        "seconds": record.seconds,
+        "error": record.error,
+        "passing": record.passing,
+        "pixels": record.pixels,
+        "prompt": record.prompt,
+    }
+    # ASCII only: a lone surrogate in a model's text survives as its escape.
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def _parse(line: bytes) -> Record | None:
+    """A record of this or any earlier version; None if the line is not whole."""
+    try:
+        fields = json.loads(line)
+        bytes.fromhex(fields["key"])
+        return Record(
+            key=fields["key"],
+            row_id=fields["row"],
+            text=fields["text"],
+            finish_reason=fields["finish_reason"],
+            prompt_tokens=fields["prompt_tokens"],
+            tokens=fields["tokens"],
+            seconds=fields["seconds"],
+            error=fields["error"],
+            passing=fields["passing"],
+            pixels=fields["pixels"],
+            prompt=fields["prompt"],
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

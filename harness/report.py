@@ -1,0 +1,114 @@
+"""What a person sees at the end: the table of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from harness.results import failed_share
+from tasks._reference import published_for
+
+
+def print_results(results: dict[str, Any]) -> None:
+    """Print scores with their intervals, flags, published numbers and group averages."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    width = console.width if console.is_terminal else 118
+    console = Console(highlight=False, width=max(width, 80))
+    table = Table(title=escape(f"{results['model']['name']}  ({results['run_id']})"), box=None)
+    table.title_justify = "left"
+    table.add_column("task", no_wrap=True)
+    table.add_column("metric", no_wrap=True)
+    for protocol in ("paper", "strict"):
+        table.add_column(protocol, justify="right", no_wrap=True)
+        table.add_column("95 % interval", justify="right", no_wrap=True)
+    for name in ("n", "images", "unparsed", "guessed", "failed"):
+        table.add_column(name, justify="right")
+    table.add_column("published")
+    for pair in _pairs(results["results"]):
+        table.add_row(*(Text(cell) for cell in _row(pair, results["model"]["name"])))
+    for group, lines in _groups(results["groups"]):
+        table.add_section()
+        cells = [group, "average"]
+        for line in lines:
+            cells += [_number(line["score"]), _plus_minus(line)]
+        table.add_row(*(Text(cell, style="bold") for cell in cells))
+    console.print(table)
+    for text in _footnotes(results):
+        console.print(Text(text))
+
+
+def _pairs(lines: Iterable[dict[str, Any]]) -> list[dict[str, dict[str, Any]]]:
+    """Lines of one task, split and metric under both protocols side by side."""
+    rows: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+    for line in lines:
+        key = (line["task"], line["split"], line["metric"])
+        rows.setdefault(key, {})[line["protocol"]] = line
+    return list(rows.values())
+
+
+def _row(pair: dict[str, dict[str, Any]], model: str) -> list[str]:
+    line = pair.get("paper") or pair["strict"]
+    label = " ".join(part for part in (line["task"], line["split"]) if part)
+    cells = [label if line["main"] else "", line["metric"]]
+    for protocol in ("paper", "strict"):
+        one = pair.get(protocol)
+        cells += [_number(one["score"]), _interval(one)] if one else ["", ""]
+    if not line["main"]:
+        return [*cells, "", "", "", "", "", ""]
+    flags = [line["n"], line["clusters"] or 0]
+    unparsed = pair["strict"]["unparsed"] if "strict" in pair else line["unparsed"]
+    flags += [unparsed, line["guessed"], line["failed"]]
+    published = published_for(model, line["task"], line["split"])
+    names = "; ".join(f"{row.model} {row.score:g}" for row in published)
+    return [*cells, *(f"{flag:,}" if flag else "-" for flag in flags), names]
+
+
+def _number(score: float | None) -> str:
+    return "-" if score is None else f"{score:.2f}"
+
+
+def _interval(line: dict[str, Any]) -> str:
+    if line["ci95"] is None:
+        return ""
+    return f"{line['ci95'][0]:.1f} to {line['ci95'][1]:.1f}"
+
+
+def _plus_minus(line: dict[str, Any]) -> str:
+    return "" if line["stderr"] is None else f"s.e. {line['stderr']:.1f}"
+
+
+def _groups(lines: Iterable[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        if line["score"] is not None:
+            groups.setdefault(line["group"], []).append(line)
+    return list(groups.items())
+
+
+def _footnotes(results: dict[str, Any]) -> list[str]:
+    notes = []
+    if results["partial"]:
+        notes.append("Partial: rows were left out by --limit; not comparable with published scores.")
+    if results["images"] != "given":
+        notes.append(f"Control run: images {results['images']}.")
+    failed, rows = failed_share(results)
+    unreadable = {task: n for task, n in results["unreadable"].items() if n}
+    if failed:
+        share = 100 * failed / rows
+        text = f"{failed:,} of {rows:,} rows failed or were unreadable ({share:.1f} %)"
+        names = ", ".join(f"{task} {n}" for task, n in unreadable.items())
+        notes.append(text + (f"; unreadable lines: {names}" if names else "") + ".")
+    for group in results["groups"]:
+        if group["score"] is None and group["protocol"] == "paper":
+            notes.append(f"No average for {group['group']}: {group['reason']}.")
+    rules = {(line["task"], line["protocol"], line["rule"]) for line in results["results"]}
+    notes += [f"{task} ({protocol}): {rule}." for task, protocol, rule in sorted(rules, key=str) if rule]
+    seen = {(line["task"], line["may_have_seen"]) for line in results["results"]}
+    notes += [f"{task}: the model may have seen it. {why}." for task, why in sorted(seen, key=str) if why]
+    notes.append("unparsed: strict; guessed: paper. Intervals are clustered by image.")
+    return notes

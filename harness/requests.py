@@ -1,0 +1,88 @@
+"""What is asked of an engine, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from harness.files import digest
+from harness.images import Picture
+
+Role = Literal["system", "user", "assistant"]
+
+
+class Message(NamedTuple):
+    """One turn of a conversation."""
+
+    role: Role
+    text: str
+    images: int = 0
+    """How many pictures stand before the text."""
+
+
+class Sampling(NamedTuple):
+    """How an answer is drawn. Temperature 0 is greedy."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer; they are not part of it."""
+    skip_special_tokens: bool = True
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to an engine. Pictures are decoded; `key` names the answer for good."""
+
+    key: str
+    row_id: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    images: tuple[Picture, ...] = ()
+    owner: Any = None
+    """Whatever the caller needs to know again; engines hand it back untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer, or why there is none."""
+
+    request: Request
+    text: str | None
+    finish_reason: str | None = None
+    """`stop` or `length`."""
+    prompt: str | None = None
+    """The exact text the model was given; None if it is just the messages' text."""
+    prompt_tokens: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    """The request's share of the engine's time."""
+    error: str | None = None
+    passing: bool = False
+    """The error may not occur again (out of memory, time-out): a resumed run asks again."""
+
+
+def request_key(
+    *,
+    task: str,
+    version: int,
+    messages: Sequence[Message],
+    images: Sequence[str],
+    sampling: Sampling,
+    model: str,
+) -> str:
+    """Fingerprint of everything that determines an answer, 32 hex digits.
+
+    Args:
+        task: Task id.
+        version: Task version.
+        messages: The conversation, system text included.
+        images: Fingerprints of the encoded pictures, in order.
+        sampling: How the answer is drawn.
+        model: Fingerprint of the model and of the engine settings that move its answers.
+    """
+    parts = [task, version, [list(m) for m in messages], list(images), list(sampling), model]
+    return digest(parts)[:32]

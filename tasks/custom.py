@@ -1,0 +1,134 @@
+"""A user's own task: a folder with rows and a ten-line `task.yaml`, no Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks._errors import UserError
+from tasks._types import Card, Scorer, Task
+from tasks.scorers import (
+    ClassChoice,
+    ExactVqa,
+    MultiLabel,
+    MultipleChoice,
+    OpenClosedVqa,
+    RougeL,
+    SceneClass,
+)
+
+SCORERS: Mapping[str, str] = {
+    "open_closed_vqa": "open and closed questions (rows carry answer_type OPEN or CLOSED)",
+    "exact_vqa": "short answers, equal after normalising",
+    "multiple_choice": "lettered options A, B, ... in each row; label is a letter",
+    "class_choice": "one class of `names`; a free-standing number is read as its index (Food-101)",
+    "scene_class": "one class of `names`, by whole words",
+    "multi_label_f1": "several of `names`, F1 (rows' label is a list)",
+    "multi_label_recall": "several of `names`, recall (rows' label is a list)",
+    "rouge_l": "free text against one reference or the best of several",
+    "rouge_l_mean": "free text against the mean of several references",
+}
+_NEED_NAMES = frozenset(("class_choice", "scene_class", "multi_label_f1", "multi_label_recall"))
+_KEYS = frozenset(
+    ("id", "version", "title", "measures", "group", "scorer", "names", "max_new_tokens",
+     "cluster", "image_formats")
+)  # fmt: skip
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+
+
+def load_task(path: Path) -> Task:
+    """Read a task from its folder or its `task.yaml`.
+
+    Raises:
+        UserError: The file is missing or says something that cannot be used; the message names
+            the key.
+    """
+    import yaml
+
+    file = path if path.name == "task.yaml" else path / "task.yaml"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: {error}") from error
+    try:
+        settings = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise UserError(f"{file} must hold keys and values, such as `id: my_task`")
+    return _build(settings, file)
+
+
+def _build(settings: dict[Any, Any], file: Path) -> Task:
+    from tasks._registry import GROUPS, TASKS, nearest
+
+    def fail(message: str) -> UserError:
+        return UserError(f"{file}: {message}", "`harness tasks new --help` shows a whole file.")
+
+    for key in settings:
+        if key not in _KEYS:
+            raise fail(
+                f"unknown key {key!r}{nearest(str(key), _KEYS)} Keys: {', '.join(sorted(_KEYS))}"
+            )
+    task_id = settings.get("id")
+    if not isinstance(task_id, str) or not task_id.replace("_", "a").isalnum():
+        raise fail("`id` must be letters, digits and underscores")
+    if not task_id.isascii() or task_id in TASKS or task_id in GROUPS:
+        raise fail(f"`id: {task_id}` is the name of a built-in task or group, or not plain ASCII")
+    scorer_name = settings.get("scorer")
+    if scorer_name not in SCORERS:
+        known = "; ".join(f"{name}: {text}" for name, text in SCORERS.items())
+        raise fail(f"unknown scorer {scorer_name!r}{nearest(str(scorer_name), SCORERS)} {known}")
+    names = settings.get("names")
+    if scorer_name in _NEED_NAMES:
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+            raise fail(f"scorer {scorer_name} needs `names`: a list of texts")
+    elif names is not None:
+        raise fail(f"scorer {scorer_name} takes no `names`")
+    tokens = settings.get("max_new_tokens", 256)
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1:
+        raise fail("`max_new_tokens` must be a whole number above 0")
+    version = settings.get("version", 1)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise fail("`version` must be a whole number above 0")
+    cluster = settings.get("cluster", "image")
+    if cluster not in ("image", "row"):
+        raise fail("`cluster` must be image or row: what makes rows dependent on each other")
+    formats = settings.get("image_formats", ["JPEG", "PNG", "WEBP"])
+    if not isinstance(formats, list) or not formats or not set(formats) <= set(_FORMATS):
+        raise fail(f"`image_formats` must be a list out of {', '.join(_FORMATS)}")
+    return Task(
+        id=task_id,
+        group=str(settings.get("group", "own")),
+        source=None,
+        scorer=_scorer(str(scorer_name), lambda: tuple(names or ())),
+        max_new_tokens=tokens,
+        version=version,
+        cluster=cluster,
+        image_formats=tuple(formats),
+        folder=file.resolve().parent,
+        card=Card(
+            title=str(settings.get("title", task_id)),
+            measures=str(settings.get("measures", "a task of your own")),
+            prompt="as the rows have it",
+            rows="as many as the folder holds",
+            paper=SCORERS[str(scorer_name)],
+            strict="the strict form of the same scorer",
+        ),
+    )
+
+
+def _scorer(name: str, names: Callable[[], tuple[str, ...]]) -> Scorer:
+    makers: Mapping[str, Callable[[], Scorer]] = {
+        "open_closed_vqa": OpenClosedVqa,
+        "exact_vqa": ExactVqa,
+        "multiple_choice": MultipleChoice,
+        "class_choice": lambda: ClassChoice(names),
+        "scene_class": lambda: SceneClass(names),
+        "multi_label_f1": lambda: MultiLabel(names, "f1"),
+        "multi_label_recall": lambda: MultiLabel(names, "recall"),
+        "rouge_l": lambda: RougeL("best"),
+        "rouge_l_mean": lambda: RougeL("mean"),
+    }
+    return makers[name]()

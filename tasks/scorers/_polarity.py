@@ -1,0 +1,56 @@
+"""What an answer says when the question wants yes or no."""
+
+from __future__ import annotations
+
+import re
+
+_YES = frozenset(
+    ("yes", "yeah", "yep", "yup", "yea", "true", "correct", "affirmative", "indeed", "certainly")
+)
+_NO = frozenset(("no", "nope", "nah", "false", "incorrect", "untrue"))
+_NEGATIONS = frozenset(("not", "never", "cannot", "isnt", "wasnt", "arent", "doesnt", "dont"))
+# A negation reaches over an adverb or an article: "not entirely correct", "isn't a true ...".
+_REACH = 2
+_TOKEN = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|[^\w\s]|_|\n")
+_JOINS = frozenset(("and", "or", "but", "yes", "no", "nor", "wait", "sorry", "actually"))
+
+
+def polarity(text: str) -> str | None:
+    """Read yes or no from an answer by whole words.
+
+    The first decisive word counts ("true", "not correct", "no evidence of ..."). If a later one
+    says the opposite the answer contradicts itself. After a decisive word, `no` before a noun
+    ("yes, there is no fracture") describes a finding and contradicts nothing.
+
+    Returns:
+        `yes`, `no`, `both` for an answer that contradicts itself, or None if it says neither.
+    """
+    tokens = _TOKEN.findall(text.lower().replace("\u2019", "'"))
+    said: str | None = None
+    for position, token in enumerate(tokens):
+        if token in _YES or token in _NO:
+            if said is not None and token == "no" and _is_determiner(tokens, position):
+                continue
+            positive = (token in _YES) != _is_negated(tokens, position)
+            now = "yes" if positive else "no"
+            if said is not None and now != said:
+                return "both"
+            said = now
+    return said
+
+
+def _is_determiner(tokens: list[str], position: int) -> bool:
+    following = tokens[position + 1] if position + 1 < len(tokens) else ""
+    return following[:1].isalnum() and following not in _JOINS
+
+
+def _is_negated(tokens: list[str], position: int) -> bool:
+    if tokens[position] == "no":
+        return False
+    before = tokens[max(0, position - _REACH) : position]
+    for token in reversed(before):
+        if not token[0].isalnum():
+            return False
+        if token.endswith("n't") or token in _NEGATIONS:
+            return True
+    return False

@@ -1,0 +1,169 @@
+"""Rows from a folder: `test.jsonl` with pictures beside it, or parquet files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks._errors import UnreadableRow, UserError
+from tasks._types import ImageRef, Row, Scorer, Unreadable
+from tasks.sources._records import parse_record, refuse_repeated_ids
+
+_FEW = 256  # parquet rows held at once: each carries a picture
+
+
+class JsonlRows:
+    """`FOLDER/test.jsonl`, one row a line; `image` is a path relative to the folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def describe(self) -> str:
+        """The file's path."""
+        return str(self.path)
+
+    def fingerprint(self) -> str:
+        """Hash of the lines, and of each picture's size and time of change.
+
+        Pictures are hashed one by one when their answer is looked up in the journal; reading
+        all of them twice would cost as much as the evaluation's own overhead.
+        """
+        digest = hashlib.sha256()
+        with self.path.open("rb") as lines:
+            for line in lines:
+                digest.update(line)
+                digest.update(self._picture_stat(line))
+        return digest.hexdigest()
+
+    def _picture_stat(self, line: bytes) -> bytes:
+        try:
+            image = json.loads(line).get("image")
+            stat = (self.path.parent / image).stat()
+        except (ValueError, TypeError, AttributeError, OSError):
+            return b"?"
+        return f"{stat.st_size} {stat.st_mtime_ns}".encode()
+
+    def count(self) -> int:
+        """Lines that are not blank."""
+        with self.path.open("rb") as lines:
+            return sum(1 for line in lines if line.strip())
+
+    def read(self, scorer: Scorer, *, images: bool = True) -> Iterator[Row | Unreadable]:
+        """Yield rows in file order; a line that is no row is yielded as unreadable."""
+        yield from refuse_repeated_ids(self._read(scorer), self.describe())
+
+    def _read(self, scorer: Scorer) -> Iterator[Row | Unreadable]:
+        root = self.path.parent
+        for index, record in enumerate(read_jsonl(self.path)):
+            try:
+                if isinstance(record, UnreadableRow):
+                    raise record
+                image = record.get("image")
+                refs = () if image is None else (ImageRef(str(image), root=root),)
+                yield parse_record(record, index, scorer, refs)
+            except UnreadableRow as error:
+                yield Unreadable(index, str(error))
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any] | UnreadableRow]:
+    """Yield the object of every line that is not blank, or what is wrong with the line."""
+    with path.open("rb") as lines:
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                yield UnreadableRow(f"not JSON: {error}")
+                continue
+            except RecursionError:
+                yield UnreadableRow("not JSON: nested too deep")
+                continue
+            yield record if isinstance(record, dict) else UnreadableRow("not a JSON object")
+
+
+class ParquetRows:
+    """`FOLDER/*.parquet` as the hub stores it: `image` is a struct of `bytes` and `path`."""
+
+    def __init__(self, folder: Path, files: list[Path]) -> None:
+        self.folder = folder
+        self.files = files
+
+    def describe(self) -> str:
+        """The folder and how many files it holds."""
+        return f"{self.folder} ({len(self.files)} parquet)"
+
+    def fingerprint(self) -> str:
+        """Names, sizes and times of change of the files."""
+        stats = [(path.name, path.stat()) for path in self.files]
+        text = "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def count(self) -> int:
+        """Rows as the files' footers say."""
+        return sum(self._open(path).metadata.num_rows for path in self.files)
+
+    def read(self, scorer: Scorer, *, images: bool = True) -> Iterator[Row | Unreadable]:
+        """Yield rows in file-name order; memory holds a few hundred of them."""
+        yield from refuse_repeated_ids(self._read(scorer, images), self.describe())
+
+    def _read(self, scorer: Scorer, images: bool) -> Iterator[Row | Unreadable]:
+        index = 0
+        for path in self.files:
+            file = self._open(path)
+            columns = [n for n in file.schema_arrow.names if images or n != "image"]
+            for batch in file.iter_batches(batch_size=_FEW, columns=columns):
+                for record in batch.to_pylist():
+                    try:
+                        refs = embedded_image(record, index, self.folder, images=images)
+                        yield parse_record(record, index, scorer, refs)
+                    except UnreadableRow as error:
+                        yield Unreadable(index, str(error))
+                    index += 1
+
+    @staticmethod
+    def _open(path: Path) -> Any:
+        import pyarrow.parquet as pq
+        from pyarrow import ArrowException
+
+        try:
+            return pq.ParquetFile(path)
+        except (ArrowException, OSError) as error:
+            raise UserError(
+                f"{path} cannot be read as parquet: {error}",
+                "Fetch or write the file again.",
+            ) from error
+
+
+def embedded_image(
+    record: Mapping[str, Any], index: int, root: Path | None, *, images: bool
+) -> tuple[ImageRef, ...]:
+    """The picture of a hub-style record: its bytes, or a path under `root`.
+
+    Args:
+        record: The record.
+        index: Its position, which names the picture.
+        root: Folder of pictures that are given by path.
+        images: Whether the record was read with its picture; else only the name is given.
+
+    Raises:
+        UnreadableRow: The field holds neither.
+    """
+    if not images:
+        return (ImageRef(f"row {index}"),)
+    image = record.get("image")
+    if image is None:
+        return ()
+    if isinstance(image, bytes):
+        return (ImageRef(f"row {index}", data=image),)
+    if isinstance(image, Mapping):
+        path, data = image.get("path"), image.get("bytes")
+        if isinstance(data, bytes):
+            return (ImageRef(f"row {index}", data=data),)
+        image = path
+    if isinstance(image, str) and root is not None:
+        return (ImageRef(image, root=root),)
+    raise UnreadableRow("`image` holds neither bytes nor a path")

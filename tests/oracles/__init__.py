@@ -1,0 +1,1 @@
+"""Slow, plain transcriptions of the published scoring rules, and adversarial texts for them."""
