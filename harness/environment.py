@@ -26,6 +26,9 @@ class Gpu(NamedTuple):
     name: str
     memory_gib: float | None
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.memory_gib:.0f} GiB)" if self.memory_gib else self.name
+
 
 class TorchBuild(NamedTuple):
     """Which torch is installed, read without importing it."""

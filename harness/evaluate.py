@@ -125,7 +125,7 @@ def _settings(options: EvalOptions, plan: Plan, measured: list[_Measured]) -> di
                 "version": entry.task.version,
                 "data": entry.source.fingerprint(),
                 "task_yaml": _own_task_fingerprint(entry.task),
-                "sampling": list(entry.sampling),
+                "sampling": {**entry.sampling._asdict(), "stop": list(entry.sampling.stop)},
             }
             for entry in measured
         },

@@ -6,37 +6,44 @@ from collections.abc import Iterable
 from typing import Any
 
 from harness.results import failed_share
+from tasks import PROTOCOLS
 from tasks._reference import published_for
+
+_PAGE = 120
 
 
 def print_results(results: dict[str, Any]) -> None:
     """Print scores with their intervals, flags, published numbers and group averages."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
-    width = console.width if console.is_terminal else 118
-    console = Console(highlight=False, width=max(width, 80))
-    table = Table(title=escape(f"{results['model']['name']}  ({results['run_id']})"), box=None)
-    table.title_justify = "left"
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PAGE)
+    model = results["model"]
+    published = any(published_for(model["name"], r["task"], r["split"]) for r in results["results"])
+    table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("task", no_wrap=True)
     table.add_column("metric", no_wrap=True)
-    for protocol in ("paper", "strict"):
+    for protocol in PROTOCOLS:
         table.add_column(protocol, justify="right", no_wrap=True)
-        table.add_column("95 % interval", justify="right", no_wrap=True)
-    for name in ("n", "images", "unparsed", "guessed", "failed"):
-        table.add_column(name, justify="right")
-    table.add_column("published")
+        table.add_column("95 %", no_wrap=True)
+    table.add_column("rows", justify="right", no_wrap=True)
+    table.add_column("clusters", justify="right", no_wrap=True)
+    if published:
+        table.add_column("published", no_wrap=True)
+    table.add_column("notes", overflow="fold")
     for pair in _pairs(results["results"]):
-        table.add_row(*(Text(cell) for cell in _row(pair, results["model"]["name"])))
+        cells = _row(pair, model["name"], published=published)
+        main = next(iter(pair.values()))["main"]
+        table.add_row(*(Text(cell, style="" if main else "dim") for cell in cells))
     for group, lines in _groups(results["groups"]):
-        table.add_section()
         cells = [group, "average"]
         for line in lines:
             cells += [_number(line["score"]), _plus_minus(line)]
         table.add_row(*(Text(cell, style="bold") for cell in cells))
+    console.print(Text(f"{model['name']}  {results['run_id']}", style="bold"), soft_wrap=True)
     console.print(table)
     for text in _footnotes(results):
         console.print(Text(text))
@@ -51,21 +58,22 @@ def _pairs(lines: Iterable[dict[str, Any]]) -> list[dict[str, dict[str, Any]]]:
     return list(rows.values())
 
 
-def _row(pair: dict[str, dict[str, Any]], model: str) -> list[str]:
+def _row(pair: dict[str, dict[str, Any]], model: str, *, published: bool) -> list[str]:
     line = pair.get("paper") or pair["strict"]
     label = " ".join(part for part in (line["task"], line["split"]) if part)
     cells = [label if line["main"] else "", line["metric"]]
-    for protocol in ("paper", "strict"):
+    for protocol in PROTOCOLS:
         one = pair.get(protocol)
         cells += [_number(one["score"]), _interval(one)] if one else ["", ""]
     if not line["main"]:
-        return [*cells, "", "", "", "", "", ""]
-    flags = [line["n"], line["clusters"] or 0]
-    unparsed = pair["strict"]["unparsed"] if "strict" in pair else line["unparsed"]
-    flags += [unparsed, line["guessed"], line["failed"]]
-    published = published_for(model, line["task"], line["split"])
-    names = "; ".join(f"{row.model} {row.score:g}" for row in published)
-    return [*cells, *(f"{flag:,}" if flag else "-" for flag in flags), names]
+        return cells
+    cells += [f"{line['n']:,}", f"{line['clusters']:,}"]
+    if published:
+        rows = published_for(model, line["task"], line["split"])
+        cells.append(", ".join(f"{row.score:g} {row.model}" for row in rows))
+    strict = pair.get("strict", line)
+    flags = {"unparsed": strict["unparsed"], "guessed": line["guessed"], "failed": line["failed"]}
+    return [*cells, ", ".join(f"{count:,} {name}" for name, count in flags.items() if count)]
 
 
 def _number(score: float | None) -> str:
@@ -110,5 +118,5 @@ def _footnotes(results: dict[str, Any]) -> list[str]:
     notes += [f"{task} ({protocol}): {rule}." for task, protocol, rule in sorted(rules, key=str) if rule]
     seen = {(line["task"], line["may_have_seen"]) for line in results["results"]}
     notes += [f"{task}: the model may have seen it. {why}." for task, why in sorted(seen, key=str) if why]
-    notes.append("unparsed: strict; guessed: paper. Intervals are clustered by image.")
+    notes.append("Intervals are clustered by image. unparsed: under strict; guessed: under paper.")
     return notes

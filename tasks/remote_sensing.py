@@ -60,7 +60,10 @@ UCMERCED = Task(
         rows="2,100 images exist; the paper prints 21,000",
         paper=_SCENE_PAPER,
         strict=_SCENE_STRICT,
-        notes=("The published caption sources hold these very images (UCM-Captions).",),
+        notes=(
+            "Class names are single words (parkinglot): under paper 'parking lot' is no match.",
+            "The published caption sources hold these very images (UCM-Captions).",
+        ),
     ),
 )
 FLOODNET = Task(

@@ -15,3 +15,20 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from harness.demo import make_models
 
     return make_models(tmp_path_factory.mktemp("tiny_models"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip the tests of vLLM where there is none; on CI that is a failure."""
+    if item.get_closest_marker("vllm") is None:
+        return
+    from harness.environment import choose_vllm, vllm_install
+
+    vllm = vllm_install()
+    if vllm is not None and vllm.problem is None:
+        return
+    choice = choose_vllm()
+    missing = f"vLLM is not installed; set-up takes {choice.extra}: {choice.reason}"
+    reason = vllm.problem if vllm else missing
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{reason} (on CI this is no reason to skip)", pytrace=False)
+    pytest.skip(str(reason))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -323,6 +324,8 @@ def _load(plan: TransformersPlan) -> tuple[Any, Any]:
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
+        # Deprecations inside transformers are its own affair, and would print once a batch.
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch|transformers")
         processor = AutoProcessor.from_pretrained(
             checkpoint.folder, trust_remote_code=checkpoint.remote_code
         )

@@ -20,7 +20,7 @@ class SceneClass:
 
     vocabulary: Callable[[], Sequence[str]]
     spellings: Mapping[str, str] = field(default_factory=dict)
-    """Class names that are written as one word, as people write them: they match too."""
+    """Class names that are written as one word, as people write them: strict takes them too."""
     needs: frozenset[str] = frozenset()
     columns: tuple[Column, ...] = (Column(None, "accuracy"),)
 
@@ -35,7 +35,7 @@ class SceneClass:
         """The published matching is unknown; this one is ours."""
         return Rules(
             paper="matching: last class named as whole words (upstream rule unknown)",
-            strict="matching: the only class named as whole words",
+            strict="matching: the only class named as whole words, in any usual spelling",
         )
 
     def metrics(self, protocol: ProtocolName, column: Column) -> tuple[str, ...]:
@@ -49,7 +49,8 @@ class SceneClass:
 
     def paper(self, row: Row, text: str) -> Scored:
         """The class named last."""
-        found = whole_words_in(spoken(text), tuple(self._names))
+        plain = text.lower().replace("-", " ").replace("_", " ")
+        found = whole_words_in(plain, tuple(spoken(name) for name in self.vocabulary()))
         return self._scored(row, self._names[max(found)[1]] if found else None)
 
     def strict(self, row: Row, text: str) -> Scored:

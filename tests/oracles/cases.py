@@ -96,7 +96,7 @@ NORMALISE = [
     ("don-t dont's", "don t dont's", "no contraction inside a word"),
     ("left\u2003lung \t\n right", "left lung right", "split at white space, joined by one space"),
     (" ,. ", "", "nothing may be left"),
-    ("١,٢ x-ray", "١٢ xray", "reading: a digit is any decimal digit of Unicode"),
+    ("\u0661,\u0662 x-ray", "\u0661\u0662 xray", "reading: any decimal digit of Unicode"),
     ("x²,2 c-d", "x² 2 c d", "reading: a superscript is no digit"),
 ]
 OPEN_RECALL = [
@@ -208,7 +208,7 @@ ROUGE_L_SUMMARY = [
     (("a..b", "a. .b"), 0.8, "an empty segment is dropped, a blank one is a token: P = 2/3"),
     (("Mix, stir", "Mix stir"), 0.5, "a comma belongs to its word"),
 ]
-CLASSIFY = [
+CLASSIFY: list[tuple[tuple[str], str | None, str | tuple[str, ...], str]] = [
     (("The railway station.",), "railway-station", "clrs", "longest name first"),
     (("RAILWAY_STATION",), "railway-station", "clrs", "reading: '-', '_', blank and case are one"),
     (("a railway, no station",), "railway", "clrs", "the name must be whole"),
