@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.asking import Asking, ImageMode, Owner
-from harness.engines import Engine, Plan, plan_engine
+from harness.engines import Engine, Plan, check_engine, plan_engine
 from harness.errors import UserError
 from harness.files import digest, write_json
 from harness.journal import Journal
@@ -68,6 +68,7 @@ def evaluate(options: EvalOptions) -> Outcome:
     Raises:
         UserError: The request itself was wrong.
     """
+    check_engine(options.engine)
     measured = _open_tasks(options)
     plan = plan_engine(
         options.engine,

@@ -131,6 +131,8 @@ def decode(data: bytes, formats: tuple[str, ...], locator: str) -> Image.Image:
         return Image.frombytes("RGB", rgb.size, rgb.tobytes())
     except RowError:
         raise
+    except Image.DecompressionBombError as error:
+        raise RowError(f"image {locator!r} has too many pixels to decode: {error}") from error
     except Image.UnidentifiedImageError as error:
         raise RowError(f"image {locator!r} is not {', '.join(formats)}") from error
     # A damaged file makes Pillow's decoders raise almost anything, and none of it is our fault.

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from harness_helpers import SHARED, Harness
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -32,3 +33,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{reason} (on CI this is no reason to skip)", pytrace=False)
     pytest.skip(str(reason))
+
+
+@pytest.fixture
+def harness(capsys: pytest.CaptureFixture[str]) -> Harness:
+    """The command, called in this process."""
+    return Harness(capsys)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test in a folder of its own, which holds `tasks` and `training` as a trap."""
+    for name in ("tasks", "training"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Small real rows beside the checkout."""
+    if SHARED is None:
+        pytest.skip("no shared/data above the checkout")
+    return SHARED / "data"

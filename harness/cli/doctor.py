@@ -77,7 +77,7 @@ def _table(pieces: list[Piece]) -> list[str]:
         detail = piece.detail
         if piece.status == "broken" and piece.version:
             detail = f"broken: {detail}"
-        if piece.status != "ok":
+        if piece.status != "ok" and piece.purpose:
             detail = f"{detail} (for {piece.purpose})".strip()
         lines.append(f"  {piece.name:{first}}  {what:{second}}  {detail}".rstrip())
         if piece.mend:

@@ -5,10 +5,23 @@ from __future__ import annotations
 from harness.engines._base import Engine, ModelInfo, Plan, read_settings
 from harness.engines._constant import ConstantPlan, ConstantSettings
 from harness.errors import UserError
+from tasks import nearest
 
 ENGINES = ("auto", "transformers", "constant")
 
-__all__ = ["ENGINES", "Engine", "ModelInfo", "Plan", "plan_engine"]
+__all__ = ["ENGINES", "Engine", "ModelInfo", "Plan", "check_engine", "plan_engine"]
+
+
+def check_engine(name: str) -> None:
+    """Refuse an unknown engine.
+
+    Raises:
+        UserError: With the nearest name and the list.
+    """
+    if name not in ENGINES:
+        raise UserError(
+            f"unknown engine {name!r}{nearest(name, ENGINES)}", f"Engines: {', '.join(ENGINES)}"
+        )
 
 
 def plan_engine(
@@ -31,14 +44,13 @@ def plan_engine(
     Raises:
         UserError: The model cannot be used, or a setting is wrong.
     """
+    check_engine(name)
     if name == "constant":
         read_settings(ConstantSettings, args, name)
         return ConstantPlan(ref)
     from harness.engines._transformers import TransformersPlan, TransformersSettings
     from harness.models import open_checkpoint
 
-    if name not in ENGINES:
-        raise UserError(f"unknown engine {name!r}", f"Engines: {', '.join(ENGINES)}")
     checkpoint = open_checkpoint(
         ref, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code
     )

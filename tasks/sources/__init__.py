@@ -45,7 +45,7 @@ def open_source(task: Task, data: str | None) -> RowSource:
             raise NoRows(f"{task.id}: a task of your own has no sample rows")
         return SampleRows(task.id)
     if data is not None:
-        root = Path(data)
+        root = Path(data).resolve()
         if not root.is_dir():
             raise UserError(f"--data {data}: no such folder")
         return folder_rows(root / task.id, task.id)
@@ -62,6 +62,7 @@ def folder_rows(folder: Path, task_id: str) -> RowSource:
     Raises:
         NoRows: Neither `test.jsonl` nor a parquet file is there.
     """
+    folder = folder.resolve()
     lines = folder / "test.jsonl"
     if lines.is_file():
         return JsonlRows(lines)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rouge import Rouge
 from sklearn.metrics import f1_score, recall_score
 
-from . import paper_rules, texts
-from .cases import CASES, CONTRACTIONS, LISTS, LUNGS, Case, arguments
+from oracles import paper_rules, texts
+from oracles.cases import CASES, CONTRACTIONS, LISTS, LUNGS, Case, arguments
 
 ABCD = ["A", "B", "C", "D"]
 Facts = tuple[Mapping[str, str], Mapping[str, Sequence[str]]]
