@@ -20,7 +20,9 @@ class Cost(NamedTuple):
     peak_mb: float
 
 
-def run(command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> Cost:
+def run(
+    command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> Cost:
     """Run a command to its end and read what the operating system accounted for it.
 
     Raises:

@@ -44,8 +44,12 @@ def make_rows(folder: Path, rows: int) -> None:
     pick = random.Random(0)
     with (folder / "food101" / "test.jsonl").open("w") as lines:
         for index in range(rows):
-            waves = np.sin(rng.uniform(2, 20, (3, 1, 1)) * base[None, None, :] + base[None, :, None] * 9)
-            pixels = (waves * 90 + 128).transpose(1, 2, 0) + rng.integers(-12, 13, (_SIDE, _SIDE, 3))
+            waves = np.sin(
+                rng.uniform(2, 20, (3, 1, 1)) * base[None, None, :] + base[None, :, None] * 9
+            )
+            pixels = (waves * 90 + 128).transpose(1, 2, 0) + rng.integers(
+                -12, 13, (_SIDE, _SIDE, 3)
+            )
             data = io.BytesIO()
             Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(data, "JPEG", quality=85)
             (images / f"{index:05d}.jpg").write_bytes(data.getvalue())
@@ -63,7 +67,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_rows(folder / "rows", args.rows)
-        harness = [sys.executable, "-m", "harness", "eval", "--model", "yes", "--engine", "constant"]
+        harness = [
+            sys.executable,
+            "-m",
+            "harness",
+            "eval",
+            "--model",
+            "yes",
+            "--engine",
+            "constant",
+        ]
         harness += ["--tasks", "food101", "--data", str(folder / "rows"), "--json", "--fresh"]
         harness += ["--out", str(folder / "runs")]
         bare = [sys.executable, "-c", _DECODE, str(folder / "rows" / "food101" / "images")]
@@ -76,7 +89,10 @@ def main() -> None:
     print(f"CPU ratio over bare decoding, {args.rows:,} rows: {ratios(pairs, 'cpu')}")
     print(f"CPU microseconds a row: {pairs[0][0].cpu / args.rows * 1e6:.0f}")
     peak = max(ours.peak_mb for ours, _ in pairs)
-    print(f"peak memory: {peak:.0f} MB at {args.rows:,} rows, {small.peak_mb:.0f} MB at {args.small:,}")
+    print(
+        f"peak memory: {peak:.0f} MB at {args.rows:,} rows, "
+        f"{small.peak_mb:.0f} MB at {args.small:,}"
+    )
 
 
 if __name__ == "__main__":

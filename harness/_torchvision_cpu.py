@@ -16,7 +16,7 @@ class _Finder:
     """Finds torchvision as Python would, and has its operators declared before it runs."""
 
     @staticmethod
-    def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]  # noqa: ARG004
+    def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]
         if name != "torchvision":
             return None
         from importlib.machinery import PathFinder, SourceFileLoader
@@ -41,7 +41,7 @@ def _declare_operators(folder: str) -> None:
 
     import torch
 
-    if torch.version.cuda or torch.version.hip:
+    if torch.version.cuda or torch.version.hip or hasattr(torch.ops.torchvision, "nms"):
         return
     try:
         for path in glob.glob(os.path.join(glob.escape(folder), "_C*.so")):  # noqa: PTH118, PTH207

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import xxhash
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from harness.errors import RowError
 from tasks import ImageRef
@@ -133,7 +133,7 @@ def decode(data: bytes, formats: tuple[str, ...], locator: str) -> Image.Image:
         raise
     except Image.DecompressionBombError as error:
         raise RowError(f"image {locator!r} has too many pixels to decode: {error}") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise RowError(f"image {locator!r} is not {', '.join(formats)}") from error
     # A damaged file makes Pillow's decoders raise almost anything, and none of it is our fault.
     except Exception as error:

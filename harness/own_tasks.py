@@ -12,7 +12,7 @@ from harness import images
 from harness.errors import RowError, UserError
 from harness.files import replacing
 from harness.progress import note
-from tasks import TASKS, LabelError, Row, Task, Unreadable, UnreadableRow, nearest
+from tasks import TASKS, LabelError, Task, Unreadable, UnreadableRow, nearest
 from tasks.custom import SCORERS, load_task
 from tasks.sources import folder_rows, read_jsonl
 
@@ -66,7 +66,9 @@ def make_task(
     }
     if kind in ("class_choice", "scene_class", "multi_label_f1", "multi_label_recall"):
         settings["names"] = _names(records)
-    formats = sorted({_format(record) for record in records} - {None, "JPEG", "PNG", "WEBP"}, key=str)
+    formats = sorted(
+        {_format(record) for record in records} - {None, "JPEG", "PNG", "WEBP"}, key=str
+    )
     if formats:
         settings["image_formats"] = ["JPEG", "PNG", "WEBP", *formats]
     _check_id(settings, folder)

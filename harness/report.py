@@ -101,7 +101,9 @@ def _groups(lines: Iterable[dict[str, Any]]) -> list[tuple[str, list[dict[str, A
 def _footnotes(results: dict[str, Any]) -> list[str]:
     notes = []
     if results["partial"]:
-        notes.append("Partial: rows were left out by --limit; not comparable with published scores.")
+        notes.append(
+            "Partial: rows were left out by --limit; not comparable with published scores."
+        )
     if results["images"] != "given":
         notes.append(f"Control run: images {results['images']}.")
     failed, rows = failed_share(results)
@@ -115,8 +117,12 @@ def _footnotes(results: dict[str, Any]) -> list[str]:
         if group["score"] is None and group["protocol"] == "paper":
             notes.append(f"No average for {group['group']}: {group['reason']}.")
     rules = {(line["task"], line["protocol"], line["rule"]) for line in results["results"]}
-    notes += [f"{task} ({protocol}): {rule}." for task, protocol, rule in sorted(rules, key=str) if rule]
+    notes += [
+        f"{task} ({protocol}): {rule}." for task, protocol, rule in sorted(rules, key=str) if rule
+    ]
     seen = {(line["task"], line["may_have_seen"]) for line in results["results"]}
-    notes += [f"{task}: the model may have seen it. {why}." for task, why in sorted(seen, key=str) if why]
+    notes += [
+        f"{task}: the model may have seen it. {why}." for task, why in sorted(seen, key=str) if why
+    ]
     notes.append("Intervals are clustered by image. unparsed: under strict; guessed: under paper.")
     return notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,10 +49,8 @@ def rescore_run(path: Path, samples_out: Path | None) -> dict[str, Any]:
         for tally in tallies:
             tally.unreadable = old["unreadable"].get(tally.task.id, 0)
         model = ModelInfo(**old["model"])
-        results = assemble(
-            run.id, model, tallies, partial=old["partial"], images=old["images"]
-        )
-        now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
+        results = assemble(run.id, model, tallies, partial=old["partial"], images=old["images"])
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         kept = path / f"results.{now}.json"
         (path / "results.json").rename(kept)
         write_json(path / "results.json", results)

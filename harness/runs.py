@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ def _age(path: Path) -> tuple[str, int]:
 
 def new_run(out: Path, model: str, tasks: list[str], hash_: str) -> RunFolder:
     """A folder that does not exist yet: `<utc>-<model>-<tasks>-<hash8>`."""
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     stem = f"{now}-{_slug(model, 48)}-{_slug('+'.join(tasks), 48)}-{hash_}"
     path, count = out / stem, 1
     while path.exists():

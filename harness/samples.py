@@ -179,9 +179,7 @@ def _sample(fields: dict[str, Any]) -> Sample:
         options=tuple(json.loads(fields["options"] or "[]")),
     )
     nothing: Scored | None = None
-    scored = ScoredRow(
-        row.index, row.split, fields["cluster"], nothing, nothing, fields["reason"]
-    )
+    scored = ScoredRow(row.index, row.split, fields["cluster"], nothing, nothing, fields["reason"])
     return Sample(
         row=row,
         scored=scored,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from harness.statistics import Sample, clustered_mean, mean_of_means
 from tasks import GROUPS, PROTOCOLS, Column, ProtocolName, Scored, Task
 
 
-class ScoredRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ScoredRow:
     """One row under both protocols."""
 
     index: int
@@ -95,12 +97,15 @@ class Tally:
         return lines
 
     def _line(
-        self, column: Column, protocol: ProtocolName, metric: str, rule: str | None, seen: str | None
+        self,
+        column: Column,
+        protocol: ProtocolName,
+        metric: str,
+        rule: str | None,
+        seen: str | None,
     ) -> dict[str, Any]:
         cell = self._cells[protocol, column]
-        estimate = clustered_mean(
-            np.array(cell.values[metric]) * 100.0, self._codes_of(column)
-        )
+        estimate = clustered_mean(np.array(cell.values[metric]) * 100.0, self._codes_of(column))
         bounds = None if estimate.low is None else [estimate.low, estimate.high]
         return {
             "task": self.task.id,

@@ -45,7 +45,18 @@ def published_scores() -> tuple[Published, ...]:
     """All rows of Tables 2 to 5 and 15 of arXiv:2411.19930v4."""
     with (_FOLDER / "reference_scores.csv").open(encoding="utf-8", newline="") as file:
         return tuple(
-            Published(**{**row, "split": row["split"] or None, "score": float(row["score"])})
+            Published(
+                domain=row["domain"],
+                task=row["task"],
+                split=row["split"] or None,
+                metric=row["metric"],
+                model=row["model"],
+                base_model=row["base_model"],
+                method=row["method"],
+                image_caption_source=row["image_caption_source"],
+                score=float(row["score"]),
+                source=row["source"],
+            )
             for row in csv.DictReader(file)
         )
 

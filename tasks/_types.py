@@ -76,7 +76,7 @@ class Column(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Choices made where the published rules leave one open, per protocol; None if there is none."""
+    """Choices made where the published rules leave one open; None if there is none."""
 
     paper: str | None = None
     strict: str | None = None
@@ -121,7 +121,7 @@ class RowSource(Protocol):
         """One line for people and for `run.json`."""
 
     def fingerprint(self) -> str:
-        """Changes when a row, its label or its picture does; never otherwise, if it can be helped."""
+        """Changes when a row, its label or its picture does, and otherwise hardly ever."""
 
     def count(self) -> int | None:
         """Number of records, where it is known without reading them all."""

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rouge import Rouge
-from sklearn.metrics import f1_score, recall_score
-
 from oracles import paper_rules, texts
 from oracles.cases import CASES, CONTRACTIONS, LISTS, LUNGS, Case, arguments
+from rouge import Rouge
+from sklearn.metrics import f1_score, recall_score
 
 ABCD = ["A", "B", "C", "D"]
 Facts = tuple[Mapping[str, str], Mapping[str, Sequence[str]]]

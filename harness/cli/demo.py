@@ -9,7 +9,8 @@ import click
 
 @click.command("demo")
 @click.option("--workspace", type=click.Path(path_type=Path, file_okay=False),
-              default=Path("demo"), show_default=True, help="Folder for everything it makes.")  # fmt: skip
+              default=Path("demo"), show_default=True,
+              help="Folder for everything it makes.")  # fmt: skip
 @click.option("--models-only", is_flag=True, help="Only write the tiny checkpoints.")
 @click.pass_context
 def demo(ctx: click.Context, workspace: Path, models_only: bool) -> None:

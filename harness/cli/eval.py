@@ -12,7 +12,9 @@ from harness.cli._options import comma_list, key_values, show
 @click.command("eval", context_settings={"show_default": True})
 @click.option("--model", required=True, metavar="REF", help="Folder, org/name[@revision], or the "
               "answer of --engine constant.")  # fmt: skip
-@click.option("--tasks", required=True, metavar="A,B", help="Tasks, groups, or folders of your own.")
+@click.option(
+    "--tasks", required=True, metavar="A,B", help="Tasks, groups, or folders of your own."
+)
 @click.option("--engine", default="auto", help="auto, transformers or constant.")
 @click.option("--engine-arg", "engine_args", multiple=True, metavar="K=V", help="Engine setting.")
 @click.option("--data", metavar="DIR|sample", help="DIR/<task>/test.jsonl or *.parquet; `sample` "

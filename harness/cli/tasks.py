@@ -75,7 +75,9 @@ def validate(ctx: click.Context, path: Path) -> None:
 @click.option("--prompt", help="Prompt for rows without `input`; {options} is the list of names.")
 @click.option("--to", "target", type=click.Path(path_type=Path), metavar="DIR",
               help="Write a new folder there instead of a task.yaml beside the rows.")  # fmt: skip
-def new(name: str, source: Path, scorer: str | None, prompt: str | None, target: Path | None) -> None:
+def new(
+    name: str, source: Path, scorer: str | None, prompt: str | None, target: Path | None
+) -> None:
     """Make a task of your own from a folder of rows.
 
     \b

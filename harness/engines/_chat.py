@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.requests import Message
 
-TEMPLATE_DATE = datetime.datetime(2024, 7, 26, tzinfo=datetime.timezone.utc)
+TEMPLATE_DATE = datetime.datetime(2024, 7, 26, tzinfo=datetime.UTC)
 """What a template that prints today's date is given: a score must not depend on the day."""
 _DATE_STRING = TEMPLATE_DATE.strftime("%d %b %Y")
 _DEFAULT_SYSTEM = {"qwen2_vl": "You are a helpful assistant."}

@@ -186,7 +186,7 @@ class TransformersEngine:
             out_of_memory, reason = True, f"out of memory: {error}"
         # Processors and models raise anything on a picture they cannot use; one row must not
         # cost the others.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             reason = f"{type(error).__name__}: {error}"
         else:
             yield from responses

@@ -78,7 +78,9 @@ def choose_strict(text: str, texts: Sequence[str]) -> int | None:
             return letters.index(letter)
     leading = re.match(rf"[({{\[]?([{letters}])(?:[)\]}}.:,]|\s+[-\u2013\u2014])(?!\w)", plain)
     if leading:
-        several = re.match(rf"[\s,/]*(?:or|and|,|/)?\s*[({{\[]?[{letters}]\b", plain[leading.end() :])
+        several = re.match(
+            rf"[\s,/]*(?:or|and|,|/)?\s*[({{\[]?[{letters}]\b", plain[leading.end() :]
+        )
         return None if several else letters.index(leading.group(1))
     bold = set(re.findall(rf"(?:\*\*|__)\(?([{letters}])[).:]?(?:\*\*|__)", text))
     named = {_letter_at(plain, cue.end(), letters) for cue in _OPTION.finditer(plain)} - {None}

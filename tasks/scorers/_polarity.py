@@ -11,7 +11,7 @@ _NO = frozenset(("no", "nope", "nah", "false", "incorrect", "untrue"))
 _NEGATIONS = frozenset(("not", "never", "cannot", "isnt", "wasnt", "arent", "doesnt", "dont"))
 # A negation reaches over an adverb or an article: "not entirely correct", "isn't a true ...".
 _REACH = 2
-_TOKEN = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|[^\w\s]|_|\n")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|[^\w\s]|_|\n")
 _JOINS = frozenset(("and", "or", "but", "yes", "no", "nor", "wait", "sorry", "actually"))
 
 
@@ -25,13 +25,13 @@ def polarity(text: str) -> str | None:
     Returns:
         `yes`, `no`, `both` for an answer that contradicts itself, or None if it says neither.
     """
-    tokens = _TOKEN.findall(text.lower().replace("\u2019", "'"))
+    words = _WORD.findall(text.lower().replace("\u2019", "'"))
     said: str | None = None
-    for position, token in enumerate(tokens):
-        if token in _YES or token in _NO:
-            if said is not None and token == "no" and _is_determiner(tokens, position):
+    for position, word in enumerate(words):
+        if word in _YES or word in _NO:
+            if said is not None and word == "no" and _is_determiner(words, position):
                 continue
-            positive = (token in _YES) != _is_negated(tokens, position)
+            positive = (word in _YES) != _is_negated(words, position)
             now = "yes" if positive else "no"
             if said is not None and now != said:
                 return "both"
@@ -39,18 +39,18 @@ def polarity(text: str) -> str | None:
     return said
 
 
-def _is_determiner(tokens: list[str], position: int) -> bool:
-    following = tokens[position + 1] if position + 1 < len(tokens) else ""
+def _is_determiner(words: list[str], position: int) -> bool:
+    following = words[position + 1] if position + 1 < len(words) else ""
     return following[:1].isalnum() and following not in _JOINS
 
 
-def _is_negated(tokens: list[str], position: int) -> bool:
-    if tokens[position] == "no":
+def _is_negated(words: list[str], position: int) -> bool:
+    if words[position] == "no":
         return False
-    before = tokens[max(0, position - _REACH) : position]
-    for token in reversed(before):
-        if not token[0].isalnum():
+    before = words[max(0, position - _REACH) : position]
+    for word in reversed(before):
+        if not word[0].isalnum():
             return False
-        if token.endswith("n't") or token in _NEGATIONS:
+        if word.endswith("n't") or word in _NEGATIONS:
             return True
     return False

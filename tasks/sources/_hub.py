@@ -42,7 +42,7 @@ class HubRows:
     def _config(self) -> str:
         from datasets import get_dataset_config_names
 
-        found = self._ask(lambda: get_dataset_config_names(self._place))
+        found: list[str] = self._ask(lambda: get_dataset_config_names(self._place))
         spelt = {name.lower().replace("-", "_"): name for name in found}
         for config in self.dataset.configs:
             if (name := spelt.get(config.lower().replace("-", "_"))) is not None:
@@ -62,9 +62,7 @@ class HubRows:
             raise UserError(
                 f"{self.describe()}: no such split; found: {', '.join(splits) or 'none'}"
             )
-        table = self._ask(
-            lambda: load_dataset(self._place, self._config, split=self.dataset.split)
-        )
+        table = self._ask(lambda: load_dataset(self._place, self._config, split=self.dataset.split))
         missing = {"image", "input", "label"} - set(table.column_names)
         if missing:
             raise UserError(

@@ -105,10 +105,9 @@ def refuse_repeated_ids(rows: Iterable[Row | Unreadable], where: str) -> Iterato
     """
     seen: dict[str, int] = {}
     for row in rows:
-        if isinstance(row, Row):
-            if (first := seen.setdefault(row.id, row.index)) != row.index:
-                raise UserError(
-                    f"{where}: rows {first} and {row.index} have the same id {row.id!r}",
-                    "Ids must be unique: mend one, or leave `id` out to use positions.",
-                )
+        if isinstance(row, Row) and (first := seen.setdefault(row.id, row.index)) != row.index:
+            raise UserError(
+                f"{where}: rows {first} and {row.index} have the same id {row.id!r}",
+                "Ids must be unique: mend one, or leave `id` out to use positions.",
+            )
         yield row

@@ -31,6 +31,6 @@ class SampleRows:
     def read(self, scorer: Scorer, *, images: bool = True) -> Iterator[Row | Unreadable]:
         """Draw the rows, one after the other."""
         for index, record in enumerate(sample_records(self.task_id)):
-            data = cast(bytes, record["image"]) if images else None
+            data = cast("bytes", record["image"]) if images else None
             ref = ImageRef(f"drawn {record['image_id']}", data=data)
             yield parse_record(record, index, scorer, (ref,))

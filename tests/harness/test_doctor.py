@@ -98,7 +98,7 @@ def test_a_missing_core_package_is_named_and_exits_1(installed: Callable[..., No
 
 @pytest.mark.parametrize(
     ("cuda", "hook", "mend"),
-    [(None, False, "-m harness.environment --mend"), ("13.0", False, "--force-reinstall")],
+    [(None, False, "-P -m harness.environment --mend"), ("13.0", False, "--force-reinstall")],
 )
 def test_a_torchvision_that_does_not_load_exits_1(
     monkeypatch: pytest.MonkeyPatch, cuda: str | None, hook: bool, mend: str
@@ -161,5 +161,7 @@ def test_it_imports_nothing_heavy_itself() -> None:
         "_checkup.check_up();"
         "print([name for name in ('torch', 'transformers', 'vllm', 'ray') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")

@@ -24,7 +24,7 @@ class Library:
 declared, library = [], types.SimpleNamespace(Library=Library)
 def load_library(path):
     if not {loads}: raise OSError("undefined symbol")
-ops = types.SimpleNamespace(load_library=load_library)
+ops = types.SimpleNamespace(load_library=load_library, torchvision=types.SimpleNamespace())
 """
 GRANDCHILD = """
 import subprocess, sys

@@ -56,9 +56,7 @@ def test_group_average_is_the_mean_of_its_columns(harness: Harness) -> None:
         *CONSTANT, "yes, left. (B)", "--tasks", "biomed", "--data", "sample", "--json"
     ).json
     for protocol in ("paper", "strict"):
-        scores = [
-            r["score"] for r in results["results"] if r["main"] and r["protocol"] == protocol
-        ]
+        scores = [r["score"] for r in results["results"] if r["main"] and r["protocol"] == protocol]
         (group,) = [g for g in results["groups"] if g["protocol"] == protocol]
         assert len(scores) == 7
         assert group["score"] == pytest.approx(sum(scores) / 7)
@@ -142,7 +140,9 @@ def test_resume(harness: Harness, tmp_path: Path) -> None:
     resumed = harness(*command)
     assert resumed.json == whole
     assert run.read()["torn_lines"] == 1
-    keys = [json.loads(line)["key"] for line in journal.read_bytes().splitlines() if line[-1:] == b"}"]
+    keys = [
+        json.loads(line)["key"] for line in journal.read_bytes().splitlines() if line[-1:] == b"}"
+    ]
     assert len(keys) == len(set(keys)) == 20
     refused = harness(*command, "--resume", run.path, "--limit", 3)
     assert refused.code == 2
@@ -220,7 +220,9 @@ def test_label_outside_the_vocabulary_fails_the_row(harness: Harness, tmp_path: 
     assert (line["n"], line["failed"], line["score"]) == (3, 1, pytest.approx(100 / 3))
 
 
-def test_images_control_modes(harness: Harness, tiny_models: dict[str, Path], tmp_path: Path) -> None:
+def test_images_control_modes(
+    harness: Harness, tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
     closed_rows(tmp_path / "rows" / "vqa_rad", 8)
     texts = {}
     for mode in ("given", "blank", "shuffled", "none"):

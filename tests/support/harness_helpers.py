@@ -14,7 +14,8 @@ from PIL import Image
 from harness.cli import _run
 
 SHARED = next(
-    (p / "shared" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()), None
+    (p / "shared" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
+    None,
 )
 
 

@@ -20,7 +20,9 @@ ABCD = ("A", "B", "C", "D")
 FOOD101 = tuple(name.replace("_", " ") for name in vocabulary.food101())
 
 
-def row(label: str | tuple[str, ...], split: str | None = None, index: int = 0, **more: object) -> Row:
+def row(
+    label: str | tuple[str, ...], split: str | None = None, index: int = 0, **more: object
+) -> Row:
     return Row(index=index, id=str(index), prompt="", label=label, split=split, **more)  # type: ignore[arg-type]
 
 
