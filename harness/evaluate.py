@@ -287,8 +287,8 @@ def _git_commit() -> str | None:
     if not (here / ".git").exists():
         return None
     try:
-        done = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607 - git by its usual name
+        done = subprocess.run(  # noqa: S603 - git, by its usual name
+            ["git", "-C", str(here), "rev-parse", "HEAD"],  # noqa: S607
             capture_output=True, text=True, timeout=10, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.engines._auto import auto_engine
 from harness.engines._base import Engine, ModelInfo, Plan, read_settings
 from harness.engines._constant import ConstantPlan, ConstantSettings
 from harness.errors import UserError
@@ -54,7 +55,10 @@ def plan_engine(
     checkpoint = open_checkpoint(
         ref, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code
     )
-    # The vLLM engine is not part of this release: `auto` is transformers everywhere.
-    why = "asked for" if name == "transformers" else "auto: the one engine that loads checkpoints"
+    why = "asked for"
+    if name == "auto":
+        choice = auto_engine(checkpoint.config.get("model_type"))
+        gone = choice.engine not in ENGINES
+        why = f"auto: this release has no {choice.engine} engine" if gone else choice.reason
     settings = read_settings(TransformersSettings, args, "transformers")
     return TransformersPlan(checkpoint, settings, why)
