@@ -95,7 +95,7 @@ class Asking:
         elif self.mode == "none":
             pictures = []
         key = self._key(row, [picture.content for picture in pictures])
-        if self._is_known(row, key, pending):
+        if self._is_known(row, key, pending, pixels):
             return None
         self.rows[row.index] = Asked(key, pixels, None)
         return self._make(row, key, tuple(pictures), pixels)
@@ -110,15 +110,23 @@ class Asking:
             model=self.model,
         )
 
-    def _is_known(self, row: Row, key: str, pending: set[str]) -> bool:
-        """Whether the answer is in the journal, or on its way for an equal row."""
+    def _is_known(self, row: Row, key: str, pending: set[str], pixels: str | None = None) -> bool:
+        """Whether the answer is in the journal, or on its way for an equal row.
+
+        Args:
+            row: The row.
+            key: Of its answer.
+            pending: Keys that were asked but are not in the journal yet.
+            pixels: Hash of the row's own picture. None if it was not decoded: then the record's
+                is the same, since the key covers the picture.
+        """
         if key in self.journal:
             record = self.journal.get(key)
             self.known += 1
-            self.rows[row.index] = Asked(key, record.pixels if record else None, None)
+            self.rows[row.index] = Asked(key, pixels or (record.pixels if record else None), None)
             return True
         if key in pending:
-            self.rows[row.index] = Asked(key, None, None)
+            self.rows[row.index] = Asked(key, pixels, None)
             return True
         return False
 

@@ -6,7 +6,7 @@ import importlib.metadata
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -22,6 +22,7 @@ from harness.progress import Progress, note
 from harness.requests import Request, Sampling
 from harness.results import assemble, exit_code, score_task
 from harness.runs import SCHEMA_VERSION, RunFolder, differences, find_runs, hash8, new_run
+from harness.scoring import Tally
 from tasks import RowSource, Task, resolve
 from tasks.sources import NoRows, open_source
 
@@ -34,6 +35,7 @@ class EvalOptions:
     tasks: tuple[str, ...]
     engine: str = "auto"
     engine_args: dict[str, str] = field(default_factory=dict)
+    base_url: str | None = None
     data: str | None = None
     limit: int | None = None
     max_new_tokens: int | None = None
@@ -74,6 +76,7 @@ def evaluate(options: EvalOptions) -> Outcome:
         options.engine,
         options.model,
         options.engine_args,
+        base_url=options.base_url,
         allow_pickle=options.allow_pickle,
         trust_remote_code=options.trust_remote_code,
     )
@@ -82,11 +85,13 @@ def evaluate(options: EvalOptions) -> Outcome:
     if options.dry_run:
         _describe(plan, run, measured, options)
         return Outcome(run, None, 0)
-    if run.finished:
+    if run.finished and (waiting := run.read().get("to_retry", 0)):
+        note(f"asking {waiting} rows again that failed for a passing reason")
+    elif run.finished:
         note(f"finished before: {run.path} (--fresh starts anew)")
         results = run.results()
         return Outcome(run, results, exit_code(results, options.max_failed))
-    with run.locked():
+    with run.locked(), _told_how_to_continue(run, options):
         results = _run(options, plan, settings, run, measured)
     return Outcome(run, results, exit_code(results, options.max_failed))
 
@@ -158,6 +163,19 @@ def _choose_run(options: EvalOptions, plan: Plan, settings: dict[str, Any]) -> R
     return new_run(options.out, plan.model.name, list(options.tasks), hash_)
 
 
+@contextmanager
+def _told_how_to_continue(run: RunFolder, options: EvalOptions) -> Iterator[None]:
+    """When the run is cut off (Ctrl-C, SIGTERM, a full disk, ...), say what is kept."""
+    try:
+        yield
+    except UserError:
+        raise
+    except BaseException:
+        how = "the same command without --fresh" if options.fresh else "the same command"
+        note(f"answers so far are kept in {run.path}; {how} continues")
+        raise
+
+
 def _run(
     options: EvalOptions,
     plan: Plan,
@@ -192,6 +210,9 @@ def _run(
         tallies = [score_task(run, asking) for asking in askings]
         seconds["score"] = time.perf_counter() - began
         record["torn_lines"] = sum(asking.journal.torn for asking in askings)
+        record["to_retry"] = sum(asking.journal.to_retry for asking in askings)
+    for tally in tallies:
+        _tell_failures(tally, run)
     results = assemble(
         run.id, plan.model, tallies, partial=options.limit is not None, images=options.images
     )
@@ -201,6 +222,19 @@ def _run(
     run.write(record)
     write_json(run.path / "results.json", results)
     return results
+
+
+def _tell_failures(tally: Tally, run: RunFolder) -> None:
+    if not tally.failed and not tally.unreadable:
+        return
+    folder = run.task_folder(tally.task.id)
+    if tally.failed:
+        note(f"{tally.task.id}: {tally.failed} rows failed, all in {folder / 'samples.parquet'}")
+        for index, reason in tally.first_failures:
+            note(f"  row {index}: {reason}")
+    if tally.unreadable:
+        where = folder / "unreadable.jsonl"
+        note(f"{tally.task.id}: {tally.unreadable} lines are no rows, all in {where}")
 
 
 def _generate(plan: Plan, askings: list[Asking], limit: int | None) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import stat
+import warnings
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from tasks import ImageRef
 MAX_PIXELS = 89_478_485
 """Largest picture that is decoded (a quarter of a gigabyte as RGB)."""
 MAX_BYTES = 256 * 1024 * 1024
+
+# What is wrong with a file is its row's reason, not lines on the screen.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class Picture(NamedTuple):
@@ -73,6 +77,8 @@ def read(ref: ImageRef) -> bytes:
         return _read_file(_inside(str(ref.root), folder), name, locator, str(ref.root))
     except OSError as error:
         raise RowError(f"image {locator!r}: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:
+        raise RowError(f"image {locator!r} is not a path inside its folder: {error}") from error
 
 
 @lru_cache(maxsize=4096)
@@ -123,11 +129,12 @@ def decode(data: bytes, formats: tuple[str, ...], locator: str) -> Image.Image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise RowError(f"image {locator!r} has {width} x {height} pixels; too many to decode")
-        if image.mode == "RGB":
+        if image.mode == "RGB" and image.format != "TIFF":
             image.load()
             return image
         rgb = image.convert("RGB")
-        # Some conversions leave the unused fourth byte of a pixel at 0, others at 255: one form.
+        # Some conversions, and TIFF with a plane a colour, leave the unused fourth byte of a pixel
+        # at 0, others at 255: one form.
         return Image.frombytes("RGB", rgb.size, rgb.tobytes())
     except RowError:
         raise

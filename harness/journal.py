@@ -1,14 +1,15 @@
 """The append-only record of responses: what was answered once is never asked again.
 
-One JSON line a response. Lines reach the operating system at once or a tenth of a second later
-(so a killed process loses next to nothing) and the disk every two seconds (so a power cut loses
-little). A torn last line is tolerated, counted, and written after on a line of its own.
+One JSON line a response. A line reaches the operating system at once (a killed process loses
+nothing) and the disk every two seconds (a power cut loses little). A torn last line is tolerated,
+counted, and written after on a line of its own.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,6 @@ from typing import IO, Any, NamedTuple, Self
 from harness.requests import Response
 
 JOURNAL_VERSION = 1
-_FLUSH_SECONDS = 0.1
 _SYNC_SECONDS = 2.0
 
 
@@ -51,6 +51,8 @@ class Journal:
         self.path = path
         self.torn = 0
         """Lines that could not be read: the end of a write that was cut off."""
+        # An engine may pull requests, and with them look-ups, in a thread of its own.
+        self._lock = threading.Lock()
         self._places: dict[bytes, int] = {}
         self._failed: set[bytes] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +63,7 @@ class Journal:
             end += 1
         self._end = end
         self._reader: IO[bytes] | None = None
-        self._flushed = self._synced = time.monotonic()
+        self._synced = time.monotonic()
 
     def _index(self) -> int:
         place = 0
@@ -103,14 +105,15 @@ class Journal:
 
     def get(self, key: str) -> Record | None:
         """The final record of a key, read back from the file."""
-        place = self._places.get(bytes.fromhex(key))
-        if place is None:
-            return None
-        if self._reader is None:
-            self.flush()
-            self._reader = self.path.open("rb")
-        self._reader.seek(place)
-        record = _parse(self._reader.readline())
+        with self._lock:
+            place = self._places.get(bytes.fromhex(key))
+            if place is None:
+                return None
+            if self._reader is None:
+                self._file.flush()
+                self._reader = self.path.open("rb")
+            self._reader.seek(place)
+            record = _parse(self._reader.readline())
         if record is None or record.key != key:
             raise OSError(f"{self.path} changed while it was read")
         return record
@@ -135,6 +138,10 @@ class Journal:
             pixels=pixels,
             prompt=response.prompt,
         )
+        with self._lock:
+            self._write(record)
+
+    def _write(self, record: Record) -> None:
         line = _line(record)
         self._file.write(line)
         self._remember(record.key, self._end, final=_is_final(record))
@@ -142,19 +149,18 @@ class Journal:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+        # An engine's next answers may be a minute away, so nothing waits for them in a buffer.
+        self._file.flush()
         now = time.monotonic()
-        if now - self._flushed > _FLUSH_SECONDS:
-            self._file.flush()
-            self._flushed = now
-            if now - self._synced > _SYNC_SECONDS:
-                os.fsync(self._file.fileno())
-                self._synced = now
+        if now - self._synced > _SYNC_SECONDS:
+            os.fsync(self._file.fileno())
+            self._synced = now
 
     def flush(self) -> None:
         """Bring everything to the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._flushed = self._synced = time.monotonic()
+        self._synced = time.monotonic()
 
     def close(self) -> None:
         """Flush and close."""
@@ -162,8 +168,10 @@ class Journal:
             self._reader.close()
             self._reader = None
         if not self._file.closed:
-            self.flush()
-            self._file.close()
+            try:
+                self.flush()
+            finally:
+                self._file.close()
 
     def __enter__(self) -> Self:
         """Usable in a `with` block."""

@@ -13,6 +13,9 @@ from harness.statistics import Sample, clustered_mean, mean_of_means
 from tasks import GROUPS, PROTOCOLS, Column, ProtocolName, Scored, Task
 
 
+_FEW_FAILURES = 3
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
     """One row under both protocols."""
@@ -55,6 +58,8 @@ class Tally:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.rows = self.failed = self.unreadable = 0
+        self.first_failures: list[tuple[int, str]] = []
+        """Row index and reason of the first few failed rows; all are in the samples."""
         self._codes: dict[str, int] = {}
         self._clusters = {column: array("q") for column in task.scorer.columns}
         self._cells = {
@@ -67,7 +72,10 @@ class Tally:
         """Add a row to its column."""
         column = next(c for c in self.task.scorer.columns if c.split == row.split)
         self.rows += 1
-        self.failed += row.failure is not None
+        if row.failure is not None:
+            self.failed += 1
+            if len(self.first_failures) < _FEW_FAILURES:
+                self.first_failures.append((row.index, row.failure))
         self._clusters[column].append(self._codes.setdefault(row.cluster, len(self._codes)))
         for protocol in PROTOCOLS:
             self._cells[protocol, column].add(row.under(protocol))

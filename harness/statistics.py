@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
+_NOISE = 1e-12
+"""Share of the values' size below which a difference is the arithmetic's."""
 
 
 class Estimate(NamedTuple):
@@ -49,6 +51,9 @@ def clustered_mean(values: Floats, clusters: Codes) -> Estimate:
     if not np.any(values != values[0]):
         return Estimate(mean, n, groups, None, None, None, "all rows are equal: no spread to see")
     stderr = math.sqrt(groups / (groups - 1) * math.fsum(sums**2)) / n
+    if stderr <= _NOISE * float(np.abs(values).max()):
+        reason = "all clusters have the same mean: no spread to see"
+        return Estimate(mean, n, groups, None, None, None, reason)
     half = t_quantile(0.975, groups - 1) * stderr
     return Estimate(mean, n, groups, stderr, mean - half, mean + half, None)
 
@@ -56,8 +61,8 @@ def clustered_mean(values: Floats, clusters: Codes) -> Estimate:
 def cluster_sums(values: Floats, clusters: Codes) -> Floats:
     """Sum of the values of each cluster that occurs, shape (G,)."""
     present = np.bincount(clusters) > 0
-    sums: Floats = np.bincount(clusters, weights=values)[present]
-    return sums
+    sums = np.asarray(np.bincount(clusters, weights=values), dtype=np.float64)
+    return sums[present]
 
 
 class Sample(NamedTuple):
@@ -76,7 +81,8 @@ def mean_of_means(columns: Sequence[Sample]) -> tuple[float, float | None]:
     squaring; tasks are independent of each other.
 
     Returns:
-        The mean, and its standard error or None where a task has a single cluster.
+        The mean, and its standard error, or None where a task has a single cluster or there is
+        no spread to see.
     """
     k = len(columns)
     mean = math.fsum(float(np.mean(column.values)) for column in columns) / k
@@ -94,7 +100,9 @@ def mean_of_means(columns: Sequence[Sample]) -> tuple[float, float | None]:
         if groups < 2:
             return mean, None
         variance += groups / (groups - 1) * math.fsum(influence[present] ** 2)
-    return mean, math.sqrt(variance) if variance else None
+    error = math.sqrt(variance)
+    most = max(float(np.abs(column.values).max()) for column in columns)
+    return mean, error if error > _NOISE * most else None
 
 
 def t_quantile(probability: float, degrees: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -71,7 +72,17 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command; a user's mistake is one message and exit code 2, never a traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(_run(args))
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as Slurm sends it before a time limit; ends the command like Ctrl-C does."""
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the journals are being closed
+    raise _Terminated
 
 
 def _run(args: Sequence[str] | None) -> int:
@@ -79,9 +90,11 @@ def _run(args: Sequence[str] | None) -> int:
 
     try:
         status: Any = cli.main(args=None if args is None else list(args), standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("stopped", err=True)
-        return 130
+    except (click.exceptions.Abort, KeyboardInterrupt) as stop:
+        # click turns a KeyboardInterrupt into its Abort.
+        terminated = isinstance(stop, _Terminated) or isinstance(stop.__cause__, _Terminated)
+        click.echo("terminated" if terminated else "stopped", err=True)
+        return 143 if terminated else 130
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -92,11 +105,11 @@ def _run(args: Sequence[str] | None) -> int:
         if error.hint:
             click.echo(f"  {error.hint}", err=True)
         return 2
-    except KeyboardInterrupt:
-        click.echo("stopped; the same command continues", err=True)
-        return 130
     except BrokenPipeError:
         # The reader (head, less) is gone; point stdout elsewhere so that exit stays quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        click.echo(f"error: {error}", err=True)
         return 1
     return status if isinstance(status, int) else 0

@@ -15,8 +15,10 @@ from harness.cli._options import comma_list, key_values, show
 @click.option(
     "--tasks", required=True, metavar="A,B", help="Tasks, groups, or folders of your own."
 )
-@click.option("--engine", default="auto", help="auto, transformers or constant.")
+@click.option("--engine", default="auto", help="auto, transformers, vllm, openai or constant.")
 @click.option("--engine-arg", "engine_args", multiple=True, metavar="K=V", help="Engine setting.")
+@click.option("--base-url", metavar="URL", help="Server for --engine openai; the key is read from "
+              "OPENAI_API_KEY.")  # fmt: skip
 @click.option("--data", metavar="DIR|sample", help="DIR/<task>/test.jsonl or *.parquet; `sample` "
               "draws toy rows; default: the hub.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
@@ -43,6 +45,7 @@ def eval_(
     tasks: str,
     engine: str,
     engine_args: tuple[str, ...],
+    base_url: str | None,
     data: str | None,
     limit: int | None,
     max_new_tokens: int | None,
@@ -64,6 +67,7 @@ def eval_(
     Examples:
       harness eval --model Qwen/Qwen2-VL-2B-Instruct --tasks biomed
       harness eval --model ./checkpoint --tasks slake --data rows/ --limit 100
+      harness eval --model gpt-4o --engine openai --tasks biomed
       harness eval --model yes --engine constant --tasks biomed --data sample
     """
     from harness.asking import IMAGE_MODES
@@ -78,6 +82,7 @@ def eval_(
             tasks=comma_list(tasks),
             engine=engine,
             engine_args=key_values(engine_args, "--engine-arg"),
+            base_url=base_url,
             data=data,
             limit=limit,
             max_new_tokens=max_new_tokens,

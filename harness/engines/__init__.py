@@ -8,7 +8,7 @@ from harness.engines._constant import ConstantPlan, ConstantSettings
 from harness.errors import UserError
 from tasks import nearest
 
-ENGINES = ("auto", "transformers", "constant")
+ENGINES = ("auto", "transformers", "vllm", "openai", "constant")
 
 __all__ = ["ENGINES", "Engine", "ModelInfo", "Plan", "check_engine", "plan_engine"]
 
@@ -30,6 +30,7 @@ def plan_engine(
     ref: str,
     args: dict[str, str],
     *,
+    base_url: str | None = None,
     allow_pickle: bool = False,
     trust_remote_code: str | None = None,
 ) -> Plan:
@@ -37,8 +38,9 @@ def plan_engine(
 
     Args:
         name: One of `ENGINES`.
-        ref: The model: a folder, a hub id, or the answer of `constant`.
+        ref: The model: a folder, a hub id, a served name (`openai`), or the answer of `constant`.
         args: Engine settings as typed.
+        base_url: Address of the server (`openai` only).
         allow_pickle: Accept pickled weights.
         trust_remote_code: Pinned revision of a checkpoint's own code.
 
@@ -46,10 +48,16 @@ def plan_engine(
         UserError: The model cannot be used, or a setting is wrong.
     """
     check_engine(name)
+    if base_url is not None and name != "openai":
+        raise UserError("--base-url is the address of a server: add --engine openai")
     if name == "constant":
         read_settings(ConstantSettings, args, name)
         return ConstantPlan(ref)
-    from harness.engines._transformers import TransformersPlan, TransformersSettings
+    if name == "openai":
+        from harness.engines._openai import DEFAULT_BASE_URL, OpenAIPlan, OpenAISettings
+
+        served = read_settings(OpenAISettings, args, name)
+        return OpenAIPlan(ref, (base_url or DEFAULT_BASE_URL).rstrip("/"), served)
     from harness.models import open_checkpoint
 
     checkpoint = open_checkpoint(
@@ -57,8 +65,11 @@ def plan_engine(
     )
     why = "asked for"
     if name == "auto":
-        choice = auto_engine(checkpoint.config.get("model_type"))
-        gone = choice.engine not in ENGINES
-        why = f"auto: this release has no {choice.engine} engine" if gone else choice.reason
-    settings = read_settings(TransformersSettings, args, "transformers")
-    return TransformersPlan(checkpoint, settings, why)
+        name, why = auto_engine(checkpoint.config.get("model_type"))
+    if name == "vllm":
+        from harness.engines._vllm import VllmPlan, VllmSettings
+
+        return VllmPlan(checkpoint, read_settings(VllmSettings, args, name), why)
+    from harness.engines._transformers import TransformersPlan, TransformersSettings
+
+    return TransformersPlan(checkpoint, read_settings(TransformersSettings, args, name), why)

@@ -8,96 +8,51 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from harness.engines._base import ModelInfo
-from harness.engines._chat import TEMPLATE_DATE, ChatTemplate, default_system
-from harness.engines._pixels import pixel_bounds
-from harness.errors import UserError
-from harness.models import Checkpoint
+from harness.engines._chat import TEMPLATE_DATE, ChatTemplate
+from harness.engines._checkpoint import CheckpointPlan, CheckpointSettings
+from harness.errors import RowError, UserError
 from harness.requests import Request, Response, Sampling
 
 # Batches are cut from this many times their size, sorted by length: little padding, little memory.
 _WINDOW = 8
-_DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
-class TransformersSettings:
+class TransformersSettings(CheckpointSettings):
     """`--engine-arg` of the transformers engine."""
 
     batch_size: int = 16
     """Requests answered together; halved where memory runs out."""
-    dtype: str = "auto"
-    """`auto`: bfloat16 on a GPU, float32 on a CPU."""
     device_map: str = "auto"
     """`auto` spreads the layers over all GPUs; or `cpu`, `cuda:0`, ..."""
     attn_implementation: str | None = None
     """`sdpa`, `eager`, `flash_attention_2`; None is the model's default."""
-    max_model_len: int = 6144
-    """Tokens of prompt and answer together; less where the model has less."""
-    min_pixels: int | None = None
-    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without the model."""
+        super().__post_init__()
         if self.batch_size < 1:
             raise ValueError("batch_size must be greater than 0")
-        if self.max_model_len < 1:
-            raise ValueError("max_model_len must be greater than 0")
-        if self.dtype not in _DTYPES:
-            raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}")
 
 
 @dataclass(frozen=True)
-class TransformersPlan:
+class TransformersPlan(CheckpointPlan):
     """A checkpoint to be loaded with transformers."""
 
-    checkpoint: Checkpoint
     settings: TransformersSettings = field(default_factory=TransformersSettings)
-    why: str = "asked for"
-    name: str = "transformers"
+    name: ClassVar[str] = "transformers"
 
     @property
-    def model(self) -> ModelInfo:
-        """Name and fingerprint of the checkpoint."""
-        mine = self.checkpoint
-        return ModelInfo(mine.ref, mine.name, mine.revision, mine.fingerprint)
-
-    @cached_property
-    def dtype(self) -> str:
-        """The resolved dtype."""
-        if self.settings.dtype != "auto":
-            return self.settings.dtype
-        import torch
-
-        on_gpu = torch.cuda.is_available() and self.settings.device_map != "cpu"
-        return "bfloat16" if on_gpu else "float32"
-
-    @cached_property
-    def context(self) -> int:
-        """Tokens of prompt and answer together."""
-        config = self.checkpoint.config
-        text = config.get("text_config") or config
-        own = text.get("max_position_embeddings") or config.get("max_position_embeddings")
-        return min(self.settings.max_model_len, own) if own else self.settings.max_model_len
-
-    @cached_property
-    def pixels(self) -> tuple[int, int] | None:
-        """Bounds on a picture's pixels that differ from the checkpoint's own."""
-        return pixel_bounds(self.checkpoint, self.settings.min_pixels, self.settings.max_pixels)
+    def on_gpu(self) -> bool:
+        """A GPU is used unless the CPU is asked for."""
+        return super().on_gpu and self.settings.device_map != "cpu"
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What moves answers; batch size and devices do not."""
-        return {
-            "engine": self.name,
-            "dtype": self.dtype,
-            "attn_implementation": self.settings.attn_implementation,
-            "max_model_len": self.context,
-            "pixels": list(self.pixels) if self.pixels else None,
-            "system": default_system(self.checkpoint.config.get("model_type")),
-        }
+        """The kind of attention moves answers too."""
+        return {**super().identity, "attn_implementation": self.settings.attn_implementation}
 
     def start(self) -> TransformersEngine:
         """Load the checkpoint."""
@@ -125,6 +80,31 @@ class _Asked(NamedTuple):
         return Response(self.request, None, prompt=self.prompt, error=reason, passing=passing)
 
 
+class _StopTexts:
+    """Ends a row as soon as its answer holds a stop text.
+
+    The `stop_strings` of transformers also match a text that begins in the prompt.
+    """
+
+    def __init__(self, tokenizer: Any, sampling: Sampling, start: int) -> None:
+        self._tokenizer = tokenizer
+        self._sampling = sampling
+        self._start = start
+        # A token is at least a byte, a letter at most four.
+        self._reach = 4 * max(map(len, sampling.stop)) + 16
+
+    def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
+        import torch
+
+        texts = self._tokenizer.batch_decode(
+            ids[:, max(self._start, ids.shape[1] - self._reach) :],
+            skip_special_tokens=self._sampling.skip_special_tokens,
+            clean_up_tokenization_spaces=False,
+        )
+        ended = [any(stop in text for stop in self._sampling.stop) for text in texts]
+        return torch.tensor(ended, device=ids.device)
+
+
 class TransformersEngine:
     """A loaded model and its processor.
 
@@ -137,10 +117,12 @@ class TransformersEngine:
         self._model, self._processor = _load(plan)
         self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
         self._tokenizer.padding_side = "left"
-        system = plan.identity["system"]
-        self._chat = ChatTemplate(self._processor, system)
+        self._chat = ChatTemplate(self._processor, plan.system)
         self._batch_size = plan.settings.batch_size
         self._stop_ids = _stop_ids(self._model, self._tokenizer)
+        _forget_generation_config(self._model)
+        names = ("image_token", "video_token", "boi_token")
+        self._marks = [m for n in names if isinstance(m := getattr(self._processor, n, None), str)]
 
     def describe(self) -> dict[str, Any]:
         """Versions, dtype, attention, context, picture bounds, the template's date."""
@@ -158,7 +140,7 @@ class TransformersEngine:
             "attn_implementation": getattr(config, "_attn_implementation", None),
             "max_model_len": self._plan.context,
             "pixels": list(self._plan.pixels) if self._plan.pixels else None,
-            "system": self._plan.identity["system"],
+            "system": self._plan.system,
             "template_date": TEMPLATE_DATE.date().isoformat() if self._chat.prints_date else None,
             "batch_size": self._plan.settings.batch_size,
         }
@@ -167,7 +149,13 @@ class TransformersEngine:
         """Answer window by window, each sorted by length and cut into batches."""
         stream = iter(requests)
         while window := list(itertools.islice(stream, self._batch_size * _WINDOW)):
-            asked = [_Asked(request, self._chat.render(request.messages)) for request in window]
+            asked = []
+            for request in window:
+                try:
+                    asked.append(_Asked(request, self._render(request)))
+                # A template may refuse a conversation with any error of its own.
+                except Exception as error:  # noqa: BLE001
+                    yield Response(request, None, error=_reason(error))
             asked.sort(key=lambda a: (*a.kind, a.size))
             for _, group in itertools.groupby(asked, key=lambda a: a.kind):
                 rest = list(group)
@@ -175,26 +163,33 @@ class TransformersEngine:
                     batch, rest = rest[: self._batch_size], rest[self._batch_size :]
                     yield from self._answer(batch)
 
+    def _render(self, request: Request) -> str:
+        text = "\n".join(message.text for message in request.messages)
+        for mark in self._marks:
+            if mark in text:
+                raise RowError(f"the text holds {mark}, which this model reads as a picture")
+        text.encode()  # tokenizers name no reason when they refuse a lone surrogate
+        return self._chat.render(request.messages)
+
     def _answer(self, batch: list[_Asked]) -> Iterator[Response]:
         """Answer a batch; one that fails is halved until the row that fails stands alone."""
         import torch
 
-        out_of_memory = False
         try:
             responses = self._run(batch)
-        except torch.OutOfMemoryError as error:
-            out_of_memory, reason = True, f"out of memory: {error}"
+        except torch.AcceleratorError:
+            raise  # after it, everything fails in this process
         # Processors and models raise anything on a picture they cannot use; one row must not
         # cost the others.
         except Exception as error:  # noqa: BLE001
-            reason = f"{type(error).__name__}: {error}"
+            out_of_memory, reason = _is_out_of_memory(error), _reason(error)
         else:
             yield from responses
             return
         if out_of_memory:
             torch.cuda.empty_cache()
         if len(batch) == 1:
-            yield batch[0].failed(_one_line(reason), passing=out_of_memory)
+            yield batch[0].failed(reason, passing=out_of_memory)
             return
         half = len(batch) // 2
         if out_of_memory:
@@ -214,15 +209,18 @@ class TransformersEngine:
         sampling = batch[0].request.sampling
         steps = min(sampling.max_new_tokens, max(room))
         inputs = inputs.to(self._model.device, self._model.dtype)
+        width = inputs["input_ids"].shape[1]
         if sampling.seed is not None:
             torch.manual_seed(sampling.seed)
         with torch.inference_mode():
             output = self._model.generate(
                 **inputs,
                 generation_config=self._generation_config(sampling, steps),
-                tokenizer=self._tokenizer,
+                stopping_criteria=[_StopTexts(self._tokenizer, sampling, width)]
+                if sampling.stop
+                else None,
             )
-        new = output[:, inputs["input_ids"].shape[1] :].tolist()
+        new = output[:, width:].tolist()
         seconds = (time.perf_counter() - started) / len(batch)
         return [
             self._response(asked, ids, length, min(sampling.max_new_tokens, free), seconds)
@@ -257,14 +255,14 @@ class TransformersEngine:
         from transformers import GenerationConfig
 
         greedy = sampling.temperature == 0
-        drawn = {} if greedy else {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        # The library's own default would keep the 50 likeliest tokens only.
+        drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
         return GenerationConfig(
             max_new_tokens=steps,
             do_sample=not greedy,
             eos_token_id=sorted(self._stop_ids),
             pad_token_id=self._pad_id,
-            stop_strings=list(sampling.stop) or None,
-            **drawn,
+            **({} if greedy else drawn),
         )
 
     @cached_property
@@ -279,6 +277,8 @@ class TransformersEngine:
         end = next((i for i, token in enumerate(ids) if token in self._stop_ids), None)
         kept = ids[: limit if end is None else min(end, limit)]
         stopped = end is not None and end < limit
+        while sampling.stop and kept and kept[-1] == self._pad_id:
+            kept.pop()  # a row that met its stop text waits for the batch
         text = self._tokenizer.decode(
             kept,
             skip_special_tokens=sampling.skip_special_tokens,
@@ -293,7 +293,7 @@ class TransformersEngine:
             finish_reason="stop" if stopped else "length",
             prompt=asked.prompt,
             prompt_tokens=prompt_tokens,
-            tokens=len(kept) + (end is not None),
+            tokens=len(kept) + (end is not None and end < limit),
             seconds=seconds,
         )
 
@@ -313,6 +313,13 @@ def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     own = model.generation_config.eos_token_id
     ids = {tokenizer.eos_token_id, *(own if isinstance(own, (list, tuple)) else [own])}
     return frozenset(int(token) for token in ids if token is not None)
+
+
+def _forget_generation_config(model: Any) -> None:
+    """Drop the checkpoint's own: what ours leaves open would be filled in from it."""
+    from transformers import GenerationConfig
+
+    model.generation_config = GenerationConfig()
 
 
 def _load(plan: TransformersPlan) -> tuple[Any, Any]:
@@ -354,6 +361,22 @@ def _device_map(wanted: str) -> str:
     import torch
 
     return "cpu" if wanted == "auto" and not torch.cuda.is_available() else wanted
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    # On a CPU, torch raises a plain RuntimeError.
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RowError):
+        return str(error)
+    name = "out of memory" if _is_out_of_memory(error) else type(error).__name__
+    return _one_line(f"{name}: {error}")
 
 
 def _one_line(text: str) -> str:

@@ -1,0 +1,378 @@
+"""Offline generation with vLLM, its engine kept full.
+
+`LLM.generate` renders every prompt first, with the engine idle, and drains it at the end. Here one
+thread decodes and renders ahead into a short queue, requests enter as others leave, and the engine
+is stepped from this side. Pictures go in as decoded pixels, never encoded again; a picture's
+fingerprint lets rows that share it share its encoding.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from harness.engines._chat import TEMPLATE_DATE, ChatTemplate
+from harness.engines._checkpoint import CheckpointPlan, CheckpointSettings
+from harness.errors import UserError
+from harness.requests import Request, Response, Sampling
+
+_MOST_DEATHS = 20
+"""An engine that dies this often is broken itself, not its rows."""
+
+
+@dataclass(frozen=True)
+class VllmSettings(CheckpointSettings):
+    """`--engine-arg` of the vllm engine; the names are vLLM's own."""
+
+    max_num_seqs: int = 128
+    """Requests computed together."""
+    max_num_batched_tokens: int | None = None
+    tensor_parallel_size: int = 1
+    gpu_memory_utilization: float = 0.9
+    enforce_eager: bool = False
+    enable_prefix_caching: bool = True
+    mm_processor_cache_gb: float = 1.0
+    """Memory for prepared pictures; bounded, so that it does not grow with the rows."""
+    images_per_prompt: int = 1
+    multiprocessing: bool = False
+    """Run vLLM's core in a process of its own."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the model."""
+        super().__post_init__()
+        for name in ("max_num_seqs", "tensor_parallel_size", "images_per_prompt"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be greater than 0")
+        if not 0 < self.gpu_memory_utilization <= 1:
+            raise ValueError("gpu_memory_utilization must be above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class VllmPlan(CheckpointPlan):
+    """A checkpoint to be loaded with vLLM."""
+
+    settings: VllmSettings = field(default_factory=VllmSettings)
+    name: ClassVar[str] = "vllm"
+
+    def start(self) -> VllmEngine:
+        """Load the checkpoint."""
+        return VllmEngine(self)
+
+
+class _Rendered(NamedTuple):
+    """A request that is ready for the engine."""
+
+    request: Request
+    prompt: str
+    engine_input: Any
+
+
+class _Failed(NamedTuple):
+    """A request that cannot be rendered, or what broke the stream of requests."""
+
+    request: Request | None
+    prompt: str | None
+    error: BaseException
+
+
+class VllmEngine:
+    """A vLLM engine that is stepped here.
+
+    Raises:
+        UserError: vLLM is missing, or cannot load the checkpoint.
+    """
+
+    def __init__(self, plan: VllmPlan) -> None:
+        self._plan = plan
+        self._llm = _load(plan)
+        self._chat = ChatTemplate(_processor(plan), plan.system)
+        self._bos = self._llm.get_tokenizer().bos_token
+        self._ahead = 2 * plan.settings.max_num_seqs
+        self._deaths = 0
+        self._names = itertools.count()
+
+    def describe(self) -> dict[str, Any]:
+        """Versions, dtype, attention, context, picture bounds, the template's date."""
+        import torch
+        import vllm
+
+        config = self._llm.llm_engine.vllm_config
+        return {
+            "name": "vllm",
+            "version": vllm.__version__,
+            "torch": torch.__version__,
+            "model_class": config.model_config.architecture,
+            "device": str(config.device_config.device),
+            "dtype": str(config.model_config.dtype).removeprefix("torch."),
+            "attn_implementation": str(config.attention_config.backend or "auto"),
+            "max_model_len": self._plan.context,
+            "pixels": list(self._plan.pixels) if self._plan.pixels else None,
+            "system": self._plan.system,
+            "template_date": TEMPLATE_DATE.date().isoformat() if self._chat.prints_date else None,
+            "max_num_seqs": self._plan.settings.max_num_seqs,
+        }
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Answer in the order in which answers are finished."""
+        feed = _Feed(requests, self._render, self._ahead)
+        flying: dict[str, _Rendered] = {}
+        began: dict[str, float] = {}
+        try:
+            while True:
+                yield from self._admit(feed, flying, began)
+                if not flying:
+                    if feed.ended:
+                        return
+                    continue
+                try:
+                    outputs = self._llm.llm_engine.step()
+                # In process anything a kernel or a scheduler can raise arrives here; the engine's
+                # state is lost with it, the requests are not.
+                except Exception as error:  # noqa: BLE001
+                    survivors = list(flying.values())
+                    flying.clear()
+                    self._restart(error)
+                    yield from self._one_by_one(survivors)
+                    continue
+                for output in outputs:
+                    if output.finished:
+                        rendered = flying.pop(output.request_id)
+                        seconds = time.perf_counter() - began.pop(output.request_id)
+                        yield _response(rendered, output, seconds)
+        finally:
+            feed.close()
+            if flying:
+                self._llm.llm_engine.abort_request(list(flying))
+
+    def _admit(
+        self, feed: _Feed, flying: dict[str, _Rendered], began: dict[str, float]
+    ) -> Iterator[Response]:
+        """Move ready requests into the engine; wait for one only when the engine is empty."""
+        while len(flying) < self._ahead:
+            item = feed.take(block=not flying)
+            if item is None:
+                return
+            if isinstance(item, _Failed):
+                if item.request is None:
+                    raise item.error
+                yield Response(item.request, None, prompt=item.prompt, error=_one_line(item.error))
+                continue
+            name = self._add(item)
+            flying[name] = item
+            began[name] = time.perf_counter()
+
+    def _add(self, item: _Rendered) -> str:
+        name = str(next(self._names))
+        self._llm.llm_engine.add_request(
+            name,
+            item.engine_input,
+            _sampling_params(item.request.sampling),
+            prompt_text=item.prompt,
+        )
+        return name
+
+    def _render(self, request: Request) -> _Rendered | _Failed:
+        """Chat template, tokenizer and picture processor; runs in the feeding thread."""
+        prompt = None
+        try:
+            prompt = self._chat.render(request.messages)
+            return _Rendered(request, prompt, self._engine_input(request, prompt))
+        # The picture processor and vLLM's checks raise ValueError, TypeError, RuntimeError and
+        # their own; each concerns this row alone.
+        except Exception as error:  # noqa: BLE001
+            return _Failed(request, prompt, error)
+
+    def _engine_input(self, request: Request, prompt: str) -> Any:
+        from vllm.renderers.inputs.preprocess import parse_model_prompt
+
+        parts: dict[str, Any] = {"prompt": prompt}
+        if request.images:
+            parts["multi_modal_data"] = {"image": [picture.image for picture in request.images]}
+            parts["multi_modal_uuids"] = {"image": [p.content for p in request.images]}
+        engine = self._llm.llm_engine
+        renderer = engine.renderer
+        bos = bool(self._bos and prompt.startswith(self._bos))
+        tokens = renderer.default_cmpl_tok_params.with_kwargs(add_special_tokens=not bos)
+        (rendered,) = renderer.render_cmpl([parse_model_prompt(engine.model_config, parts)], tokens)
+        return rendered
+
+    def _restart(self, error: Exception) -> None:
+        self._deaths += 1
+        if self._deaths > _MOST_DEATHS:
+            raise UserError(
+                f"vLLM died {self._deaths} times: {_one_line(error)}",
+                "The answers so far are kept; try --engine transformers, or other --engine-arg.",
+            ) from error
+        self.close()
+        self._llm = _load(self._plan)
+
+    def _one_by_one(self, suspects: list[_Rendered]) -> Iterator[Response]:
+        """Answer the requests that were in flight when the engine died, each alone."""
+        for suspect in suspects:
+            began = time.perf_counter()
+            try:
+                # Rendered again: what was rendered may lie in the caches of the dead engine.
+                again = self._render(suspect.request)
+                if isinstance(again, _Failed):
+                    raise again.error
+                self._add(again)
+                output = None
+                while output is None:
+                    finished = [o for o in self._llm.llm_engine.step() if o.finished]
+                    output = finished[0] if finished else None
+            except Exception as error:  # noqa: BLE001 - this is the row that kills the engine
+                reason = f"the engine fails on this row: {_one_line(error)}"
+                yield Response(suspect.request, None, prompt=suspect.prompt, error=reason)
+                self._restart(error)
+            else:
+                yield _response(again, output, time.perf_counter() - began)
+
+    def close(self) -> None:
+        """Shut the engine down and give the GPU's memory back."""
+        import gc
+
+        import torch
+
+        llm, self._llm = self._llm, None
+        if llm is not None:
+            llm.llm_engine.engine_core.shutdown()
+        del llm
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+class _Feed:
+    """Pulls requests in a thread of its own and renders them ahead of the engine.
+
+    One thread: a second helps only with large pictures, more are slower.
+    """
+
+    def __init__(self, requests: Iterable[Request], render: Any, ahead: int) -> None:
+        self._ready: queue.Queue[_Rendered | _Failed | None] = queue.Queue(maxsize=ahead)
+        self._stop = threading.Event()
+        self.ended = False
+        self._thread = threading.Thread(
+            target=self._run, args=(iter(requests), render), name="render", daemon=True
+        )
+        self._thread.start()
+
+    def _run(self, requests: Iterator[Request], render: Any) -> None:
+        try:
+            for request in requests:
+                if not self._put(render(request)):
+                    return
+        # Whatever the source of requests raises belongs to the caller of generate().
+        except BaseException as error:  # noqa: BLE001
+            self._put(_Failed(None, None, error))
+        self._put(None)
+
+    def _put(self, item: _Rendered | _Failed | None) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def take(self, *, block: bool) -> _Rendered | _Failed | None:
+        """The next item; None if none is ready (without `block`) or none will come."""
+        if self.ended:
+            return None
+        try:
+            item = self._ready.get(block=block)
+        except queue.Empty:
+            return None
+        self.ended = item is None
+        return item
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def _sampling_params(sampling: Sampling) -> Any:
+    from vllm import SamplingParams
+
+    return SamplingParams(
+        max_tokens=sampling.max_new_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        stop=list(sampling.stop),
+        seed=sampling.seed,
+        skip_special_tokens=sampling.skip_special_tokens,
+        spaces_between_special_tokens=False,
+    )
+
+
+def _response(rendered: _Rendered, output: Any, seconds: float) -> Response:
+    answer = output.outputs[0]
+    return Response(
+        rendered.request,
+        answer.text,
+        answer.finish_reason,
+        prompt=rendered.prompt,
+        prompt_tokens=len(output.prompt_token_ids or ()),
+        tokens=len(answer.token_ids),
+        seconds=seconds,
+    )
+
+
+def _load(plan: VllmPlan) -> Any:
+    settings = plan.settings
+    if settings.tensor_parallel_size == 1 and not settings.multiprocessing:
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    kwargs: dict[str, Any] = {}
+    if plan.pixels:
+        low, high = plan.pixels
+        kwargs["mm_processor_kwargs"] = {"size": {"shortest_edge": low, "longest_edge": high}}
+    if settings.max_num_batched_tokens is not None:
+        kwargs["max_num_batched_tokens"] = settings.max_num_batched_tokens
+    try:
+        from vllm import LLM
+
+        return LLM(
+            model=str(plan.checkpoint.folder),
+            dtype=plan.dtype,
+            max_model_len=plan.context,
+            max_num_seqs=settings.max_num_seqs,
+            tensor_parallel_size=settings.tensor_parallel_size,
+            gpu_memory_utilization=settings.gpu_memory_utilization,
+            enforce_eager=settings.enforce_eager or not plan.on_gpu,
+            enable_prefix_caching=settings.enable_prefix_caching,
+            mm_processor_cache_gb=settings.mm_processor_cache_gb,
+            limit_mm_per_prompt={"image": settings.images_per_prompt, "video": 0},
+            trust_remote_code=plan.checkpoint.remote_code,
+            load_format="auto" if plan.checkpoint.allow_pickle else "safetensors",
+            seed=0,
+            use_tqdm_on_load=False,
+            **kwargs,
+        )
+    # vLLM raises ValueError, RuntimeError, pydantic's and torch's own; to the user each is "this
+    # checkpoint cannot be loaded", and why.
+    except Exception as error:
+        raise UserError(
+            f"vLLM cannot load {plan.checkpoint.ref}: {_one_line(error)}",
+            "Try --engine transformers; `harness doctor` shows what is installed.",
+        ) from error
+
+
+def _processor(plan: VllmPlan) -> Any:
+    from transformers import AutoProcessor
+
+    return AutoProcessor.from_pretrained(
+        plan.checkpoint.folder, trust_remote_code=plan.checkpoint.remote_code
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    return line if len(line) <= 400 else f"{line[:400]} ..."

@@ -1,0 +1,153 @@
+"""The vLLM engine, real, on tiny checkpoints: one engine a family for the whole session."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from harness.engines import Engine
+from harness.images import Picture
+from harness.models import open_checkpoint
+from harness.requests import Message, Request, Response, Sampling
+
+pytestmark = pytest.mark.vllm
+FAMILIES = ("qwen2_vl", "llava_next")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def engines(request: pytest.FixtureRequest, tiny_models: dict[str, Path]) -> Iterator[Any]:
+    """vLLM and transformers over the same checkpoint in fp32."""
+    from harness.engines._transformers import TransformersPlan
+    from harness.engines._vllm import VllmPlan, VllmSettings
+
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    checkpoint = open_checkpoint(str(tiny_models[request.param]))
+    settings = VllmSettings(max_num_seqs=16, max_model_len=1024)
+    vllm = VllmPlan(checkpoint, settings).start()
+    transformers = TransformersPlan(checkpoint).start()
+    yield vllm, transformers
+    vllm.close()
+    transformers.close()
+
+
+def requests(count: int, sampling: Sampling | None = None) -> list[Request]:
+    pick = random.Random(1)
+    made = []
+    for number in range(count):
+        colour = tuple(pick.randrange(256) for _ in range(3))
+        image = Image.new("RGB", (pick.randint(30, 90), pick.randint(30, 90)), colour)
+        message = Message("user", f"What kind of scan is number {number * 7 % 11}?", 1)
+        shown = Picture(image, None, f"{number}")
+        made.append(
+            Request(f"{number:032x}", str(number), (message,), sampling or Sampling(30), (shown,))
+        )
+    return made
+
+
+def answers(engine: Engine, asked: list[Request]) -> dict[str, Response]:
+    got = list(engine.generate(iter(asked)))
+    assert sorted(r.request.row_id for r in got) == sorted(r.row_id for r in asked)
+    return {r.request.row_id: r for r in got}
+
+
+def test_equal_greedy_text_in_fp32(engines: Any) -> None:
+    asked = requests(60)
+    ours, theirs = (answers(engine, asked) for engine in engines)
+    for row_id, response in ours.items():
+        other = theirs[row_id]
+        assert (response.text, response.tokens, response.prompt_tokens, response.finish_reason) == (
+            other.text, other.tokens, other.prompt_tokens, other.finish_reason,
+        )  # fmt: skip
+        assert response.prompt == other.prompt
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(2), Sampling(30, stop=(" ",)), Sampling(30, stop=("e", "o")),
+     Sampling(30, skip_special_tokens=False)],
+)  # fmt: skip
+def test_limits_stops_and_special_tokens_alike(engines: Any, sampling: Sampling) -> None:
+    asked = requests(12, sampling)
+    ours, theirs = (answers(engine, asked) for engine in engines)
+    for row_id, response in ours.items():
+        assert response.text == theirs[row_id].text
+        assert response.finish_reason == theirs[row_id].finish_reason
+        assert not any(stop in (response.text or "") for stop in sampling.stop)
+    if sampling.max_new_tokens == 2:
+        assert any(r.finish_reason == "length" for r in ours.values())
+
+
+def test_too_long_prompts_fail_alone(engines: Any) -> None:
+    asked = requests(8)
+    long = replace(asked[3], messages=(Message("user", "word " * 5_000, 1),))
+    for engine in engines:
+        got = answers(engine, [*asked[:3], long, *asked[4:]])
+        failed = [r for r in got.values() if r.error]
+        assert [r.request.row_id for r in failed] == ["3"]
+        assert failed[0].text is None
+        assert not failed[0].passing
+
+
+def test_more_requests_than_places(engines: Any) -> None:
+    """Requests enter as others leave; none is lost however many there are."""
+    vllm, _ = engines
+    assert len(answers(vllm, requests(200))) == 200
+
+
+def test_an_error_in_the_stream_reaches_the_caller(engines: Any) -> None:
+    vllm, _ = engines
+
+    def broken() -> Iterator[Request]:
+        yield from requests(3)
+        raise ValueError("the data set is gone")
+
+    with pytest.raises(ValueError, match="gone"):
+        list(vllm.generate(broken()))
+    assert len(answers(vllm, requests(5))) == 5
+
+
+def test_a_row_that_kills_the_engine_is_isolated(
+    engines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine is restarted; the poisoned row fails with its reason, the others are answered."""
+    vllm, _ = engines
+    asked = requests(12)
+    poison = asked[5].messages[0].text
+    expected = {k: r.text for k, r in answers(vllm, asked).items()}
+    core = type(vllm._llm.llm_engine)
+    real_step, real_add = core.step, core.add_request
+    poisoned: set[str] = set()
+
+    def add_request(self: Any, name: str, *args: Any, **kwargs: Any) -> str:
+        if kwargs.get("prompt_text") and f"{poison}" in kwargs["prompt_text"]:
+            poisoned.add(name)
+        return real_add(self, name, *args, **kwargs)
+
+    def step(self: Any) -> Any:
+        if poisoned:
+            poisoned.clear()
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return real_step(self)
+
+    monkeypatch.setattr(core, "add_request", add_request)
+    monkeypatch.setattr(core, "step", step)
+    poisoned_ids = {r.row_id for r in asked if r.messages[0].text == poison}
+    got = answers(vllm, asked)
+    assert {k for k, r in got.items() if r.error} == poisoned_ids
+    assert all("device-side assert" in (got[k].error or "") for k in poisoned_ids)
+    assert all(got[k].text == text for k, text in expected.items() if k not in poisoned_ids)
+
+
+def test_leaving_early_leaves_the_engine_usable(engines: Any) -> None:
+    vllm, _ = engines
+    stream = vllm.generate(iter(requests(50)))
+    next(stream)
+    stream.close()
+    assert len(answers(vllm, requests(4))) == 4
