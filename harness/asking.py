@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal, NamedTuple, get_args
@@ -18,6 +18,51 @@ from tasks import ImageRef, LabelError, Row, RowSource, Task, Unreadable
 ImageMode = Literal["given", "blank", "shuffled", "none"]
 IMAGE_MODES: tuple[ImageMode, ...] = get_args(ImageMode)
 _SHUFFLE_SEED = 0
+_WINDOW_ROWS = 2_048
+_WINDOW_BYTES = 256 * 1024 * 1024
+
+
+def together(
+    records: Iterable[Row | Unreadable], most: int = _WINDOW_ROWS, most_bytes: int = _WINDOW_BYTES
+) -> Iterator[Row | Unreadable]:
+    """Let rows of one picture follow each other, so that an engine encodes it once.
+
+    A window slides over the records; when it is full, all of its rows that show the oldest row's
+    picture leave it. Only the order changes. Pictures are not decoded here.
+
+    Args:
+        records: In the source's order.
+        most: Rows the window holds.
+        most_bytes: Encoded pictures it holds, as far as rows carry them.
+    """
+    window: dict[Hashable, list[Row]] = {}
+    rows = size = 0
+    for record in records:
+        if isinstance(record, Unreadable):
+            yield record
+            continue
+        window.setdefault(_picture_of(record), []).append(record)
+        rows, size = rows + 1, size + _carried(record)
+        while rows >= most or size >= most_bytes:
+            oldest = window.pop(next(iter(window)))
+            rows, size = rows - len(oldest), size - sum(map(_carried, oldest))
+            yield from oldest
+    for left in window.values():
+        yield from left
+
+
+def _picture_of(row: Row) -> Hashable:
+    """What rows of one picture have in common; the encoded file is its own fingerprint."""
+    if row.image_id is not None:
+        return row.image_id
+    if not row.images:
+        return row.index
+    first = row.images[0]
+    return first.locator if first.data is None else first.data
+
+
+def _carried(row: Row) -> int:
+    return sum(len(ref.data) for ref in row.images if ref.data is not None)
 
 
 class Asked(NamedTuple):
@@ -63,7 +108,7 @@ class Asking:
         """Yield a request for every row that has no answer yet; fills `rows`."""
         swaps = self._swaps() if self.mode == "shuffled" else {}
         pending: set[str] = set()
-        for row in self.records(with_images=True):
+        for row in together(self.records(with_images=True)):
             if isinstance(row, Unreadable):
                 self.unreadable.append(row)
                 continue

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -36,6 +37,8 @@ class EvalOptions:
     engine: str = "auto"
     engine_args: dict[str, str] = field(default_factory=dict)
     base_url: str | None = None
+    replicas: int = 1
+    ray: str | None = None
     data: str | None = None
     limit: int | None = None
     max_new_tokens: int | None = None
@@ -77,6 +80,8 @@ def evaluate(options: EvalOptions) -> Outcome:
         options.model,
         options.engine_args,
         base_url=options.base_url,
+        replicas=options.replicas,
+        ray=options.ray,
         allow_pickle=options.allow_pickle,
         trust_remote_code=options.trust_remote_code,
     )
@@ -91,7 +96,8 @@ def evaluate(options: EvalOptions) -> Outcome:
         note(f"finished before: {run.path} (--fresh starts anew)")
         results = run.results()
         return Outcome(run, results, exit_code(results, options.max_failed))
-    with run.locked(), _told_how_to_continue(run, options):
+    # Ray, DeepSpeed and others print to stdout, which belongs to the results.
+    with run.locked(), _told_how_to_continue(run, options), redirect_stdout(sys.stderr):
         results = _run(options, plan, settings, run, measured)
     return Outcome(run, results, exit_code(results, options.max_failed))
 

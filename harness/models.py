@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from harness._trust import (
+    PICKLED,
+    check_code,
+    check_weights,
+    hash_file,
+    loaded_pickles,
+    read_config,
+)
 from harness.errors import UserError
 from harness.files import digest
 
 _DETERMINING = (
     "*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "additional_chat_templates/*.jinja",
 )  # fmt: skip
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 # Written by trainers and people; they move no answer.
-_IRRELEVANT = frozenset(("training.json", "trainer_state.json", "all_results.json", "README.txt"))
+_IRRELEVANT = frozenset((
+    "training.json", "trainer_state.json", "all_results.json", "train_results.json",
+    "eval_results.json", "README.txt",
+))  # fmt: skip
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+__all__ = ["Checkpoint", "open_checkpoint", "read_config"]
 
 
 @dataclass(frozen=True)
@@ -50,25 +62,16 @@ class Checkpoint:
         The whole of the weights is read, at the disk's pace: a time stamp says nothing about
         them. Equal files give an equal fingerprint wherever they lie.
         """
-        patterns = (*_DETERMINING, *(_PICKLED if self.allow_pickle else ()))
-        patterns += ("*.py",) if self.remote_code else ()
+        patterns = (*_DETERMINING, *(("**/*.py",) if self.remote_code else ()))
         files = {path for pattern in patterns for path in self.folder.glob(pattern)}
+        if self.allow_pickle:
+            files.update(loaded_pickles(self.folder))
         names = sorted(
             (str(path.relative_to(self.folder)), path)
             for path in files
             if path.name not in _IRRELEVANT
         )
-        return digest([(name, _hash_file(path)) for name, path in names])[:32]
-
-
-def _hash_file(path: Path) -> str:
-    import xxhash
-
-    hashed = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            hashed.update(chunk)
-    return hashed.hexdigest()
+        return digest([(name, hash_file(path)) for name, path in names])[:32]
 
 
 def open_checkpoint(
@@ -86,8 +89,9 @@ def open_checkpoint(
         UserError: No checkpoint there, pickled weights, remote code that is not pinned, a hub
             that cannot be reached.
     """
-    if Path(ref).expanduser().is_dir():
-        folder, revision = Path(ref).expanduser(), None
+    local = Path(os.path.expanduser(ref))  # noqa: PTH111 - Path's own fails on an unknown ~user
+    if local.is_dir():
+        folder, revision = local.resolve(), None
     elif _looks_like_hub_id(ref):
         folder, revision = _download(ref, allow_pickle=allow_pickle)
     else:
@@ -96,8 +100,8 @@ def open_checkpoint(
             "Give a folder that holds a checkpoint, or a hub id such as org/name@revision.",
         )
     checkpoint = Checkpoint(ref, folder, revision, allow_pickle, trust_remote_code is not None)
-    _check_weights(folder, ref, allow_pickle=allow_pickle)
-    _check_code(folder, ref, revision, trust_remote_code)
+    check_weights(folder, ref, allow_pickle=allow_pickle)
+    check_code(folder, ref, revision, trust_remote_code)
     return checkpoint
 
 
@@ -105,84 +109,11 @@ def _looks_like_hub_id(ref: str) -> bool:
     return re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*(@[\w./-]+)?", ref) is not None
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read `config.json`.
-
-    Raises:
-        UserError: It is missing or damaged.
-    """
-    path = folder / "config.json"
-    if not path.is_file():
-        hint = "A checkpoint folder holds config.json, *.safetensors and tokenizer files."
-        if (folder / "adapter_config.json").is_file():
-            hint = "This is a LoRA adapter: merge it into its base model first."
-        raise UserError(f"{folder} holds no checkpoint: config.json is missing", hint)
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path} is not a JSON object")
-    return config
-
-
-def _check_weights(folder: Path, ref: str, *, allow_pickle: bool) -> None:
-    read_config(folder)
-    if any(folder.glob("*.safetensors")):
-        return
-    pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
-    if not pickled:
-        raise UserError(
-            f"{ref} holds no weights: no *.safetensors in {folder}",
-            "If this is a folder of checkpoints, name one of them.",
-        )
-    if not allow_pickle:
-        raise UserError(
-            f"{ref}: its weights are pickled ({pickled[0]}), and a pickle can run any code",
-            "Load and save it once with safe_serialization=True, or pass --allow-pickle if you "
-            "trust who made it.",
-        )
-
-
-def _check_code(folder: Path, ref: str, revision: str | None, trusted: str | None) -> None:
-    wanted: set[str] = set()
-    for path in folder.glob("*config.json"):
-        try:
-            auto_map = json.loads(path.read_text(encoding="utf-8")).get("auto_map") or {}
-        except (OSError, ValueError, AttributeError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from error
-        for value in auto_map.values():
-            wanted.update(v for v in (value if isinstance(value, list) else [value]) if v)
-    if not wanted:
-        return
-    pin = revision or _code_pin(folder)
-    if any("--" in name for name in wanted):
-        raise UserError(
-            f"{ref} asks for code from another repository ({sorted(wanted)[0]}): refused",
-            "Copy that code into the checkpoint's folder if you trust it.",
-        )
-    if trusted is None:
-        raise UserError(
-            f"{ref} asks to run code of its own ({sorted(wanted)[0]}): refused",
-            f"Read that code; if you trust it, pass --trust-remote-code {pin}",
-        )
-    if trusted != pin:
-        raise UserError(
-            f"--trust-remote-code {trusted} is not the revision of {ref}, which is {pin}",
-            "The code may have changed since you read it: read it again, then pass that revision.",
-        )
-
-
-def _code_pin(folder: Path) -> str:
-    files = sorted(folder.glob("*.py"))
-    return digest([(path.name, _hash_file(path)) for path in files])[:12]
-
-
 def _download(ref: str, *, allow_pickle: bool) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
 
     repo, _, revision = ref.partition("@")
-    patterns = [*_DETERMINING, "*.py", *(_PICKLED if allow_pickle else ())]
+    patterns = [*_DETERMINING, "*.py", *(PICKLED if allow_pickle else ())]
     try:
         folder = Path(snapshot_download(repo, revision=revision or None, allow_patterns=patterns))
     # huggingface_hub raises its own, httpx's and plain OS errors; each means "not to be had".

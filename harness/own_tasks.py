@@ -47,10 +47,13 @@ def make_task(
     path = source / "test.jsonl"
     if not path.is_file():
         raise UserError(f"{path} is missing: --from needs a folder with one row a line in it")
-    folder = target or source
-    if (folder / "task.yaml").exists():
-        raise UserError(f"{folder / 'task.yaml'} exists already", "Remove it, or choose --to DIR.")
-    records = [record for record in read_jsonl(path) if not isinstance(record, UnreadableRow)]
+    folder = source if target is None or target.resolve() == source.resolve() else target
+    taken = ("task.yaml",) if folder == source else ("task.yaml", "test.jsonl")
+    for file in taken:
+        if (folder / file).exists():
+            raise UserError(f"{folder / file} exists already", "Remove it, or choose --to DIR.")
+    lines = list(read_jsonl(path))
+    records = [record for record in lines if not isinstance(record, UnreadableRow)]
     if not records:
         raise UserError(f"{path} holds no rows")
     kind = scorer or _suggest(records)
@@ -72,7 +75,10 @@ def make_task(
     if formats:
         settings["image_formats"] = ["JPEG", "PNG", "WEBP", *formats]
     _check_id(settings, folder)
-    _write_rows(records, path, folder, settings, prompt)
+    written = _write_rows(records, path, folder, settings, prompt)
+    if len(lines) > len(records):
+        what = "are no JSON objects" + (" and were left out" if written else "")
+        note(f"{path}: {len(lines) - len(records)} of {len(lines)} lines {what}")
     with replacing(folder / "task.yaml") as temporary:
         text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100)
         temporary.write_text(text, encoding="utf-8")
@@ -101,7 +107,8 @@ def _suggest(records: list[dict[str, Any]]) -> str:
         raise UserError("the rows have no `label`", "Each line needs a label (text or list).")
     if sum(len(label.split()) for label in labels) > 6 * len(labels):
         return "rouge_l"
-    return "scene_class" if len(set(labels)) <= len(labels) // 2 else "exact_vqa"
+    distinct = {label.lower() for label in labels}
+    return "scene_class" if len(distinct) <= len(labels) // 2 else "exact_vqa"
 
 
 def _names(records: list[dict[str, Any]]) -> list[str]:
@@ -111,9 +118,11 @@ def _names(records: list[dict[str, Any]]) -> list[str]:
             value = record.get(field)
             values = value if isinstance(value, list) else [value]
             found.update(dict.fromkeys(v for v in values if isinstance(v, str)))
-    if len(found) > _MOST_NAMES:
-        raise UserError(f"{len(found):,} different labels: too many to be classes", "Use --scorer.")
-    return sorted(found)
+    # Labels that differ in case alone are one class.
+    names = sorted({name.lower(): name for name in sorted(found) if name.strip()}.values())
+    if len(names) > _MOST_NAMES:
+        raise UserError(f"{len(names):,} different labels: too many to be classes", "Use --scorer.")
+    return names
 
 
 def _format(record: Mapping[str, Any]) -> str | None:
@@ -127,19 +136,23 @@ def _write_rows(
     folder: Path,
     settings: dict[str, Any],
     prompt: str | None,
-) -> None:
+) -> bool:
+    """Write the rows with their prompts; False if they can stay as they are."""
     names = settings.get("names", [])
     complete = all(isinstance(record.get("input"), str) for record in records)
+    if complete and prompt is not None:
+        note("--prompt has no effect: every row has its `input`")
     if not complete:
         template = prompt or (_CLASS_PROMPT if names else None)
         if template is None:
             raise UserError("rows have no `input`", "Give their question with --prompt TEXT.")
         for record in records:
             if not isinstance(record.get("input"), str):
-                options = record.get("options") or names
+                options = record.get("options")
+                options = options if isinstance(options, list) and options else names
                 record["input"] = template.replace("{options}", ", ".join(map(str, options)))
     if complete and folder == path.parent:
-        return
+        return False
     if folder != path.parent:
         folder.mkdir(parents=True, exist_ok=True)
         for record in records:
@@ -149,6 +162,7 @@ def _write_rows(
     with replacing(folder / "test.jsonl") as temporary:
         lines = (json.dumps(record) + "\n" for record in records)
         temporary.write_text("".join(lines), encoding="utf-8")
+    return True
 
 
 def _copy_image(record: Mapping[str, Any], source: Path, folder: Path) -> None:
@@ -202,8 +216,9 @@ def _task_of(path: Path) -> tuple[Task, Path]:
     if path.name == "task.yaml" or (path / "task.yaml").is_file():
         task = load_task(path)
         return task, task.folder or path
-    if path.is_dir() and path.name in TASKS:
-        return TASKS[path.name], path
+    name = path.resolve().name
+    if path.is_dir() and name in TASKS:
+        return TASKS[name], path
     raise UserError(
         f"{path} holds no task.yaml, and no built-in task is named {path.name!r}",
         "`harness tasks new ID --from DIR` makes a task.yaml.",

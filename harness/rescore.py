@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,12 +14,12 @@ from harness.engines import ModelInfo
 from harness.errors import UserError
 from harness.files import replacing, write_json
 from harness.progress import note
-from harness.results import assemble
+from harness.results import assemble, cluster_of
 from harness.runs import RunFolder
 from harness.samples import SampleWriter, read_samples, score_row
 from harness.scoring import ScoredRow, Tally
 from tasks import Row, Task, Unreadable, UnreadableRow, resolve
-from tasks.sources import parse_record, read_jsonl
+from tasks.sources import parse_record, read_jsonl, refuse_repeated_ids
 
 _OWN_CLUSTERS = "clusters: one a row (no image_id)"
 _SOME_CLUSTERS = "clusters: image_id, one a row where it is missing"
@@ -42,17 +43,23 @@ def rescore_run(path: Path, samples_out: Path | None) -> dict[str, Any]:
             "Continue it with the `harness eval` command that began it.",
         )
     old = run.results()
-    folders = record.get("task_folders", {})
-    tasks = resolve([folders.get(task, task) for task in record["tasks"]])
+    try:
+        folders = record.get("task_folders", {})
+        names = [folders.get(task, task) for task in record["tasks"]]
+        model = ModelInfo(**old["model"])
+        facts = {"partial": old["partial"], "images": old["images"]}
+        unreadable = dict(old["unreadable"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged: run.json or results.json lacks {error}") from error
+    tasks = resolve(names)
     with run.locked(), _row_scores(samples_out) as out:
         tallies = [_rescore_task(run, task, out) for task in tasks]
         for tally in tallies:
-            tally.unreadable = old["unreadable"].get(tally.task.id, 0)
-        model = ModelInfo(**old["model"])
-        results = assemble(run.id, model, tallies, partial=old["partial"], images=old["images"])
+            tally.unreadable = unreadable.get(tally.task.id, 0)
+        results = assemble(run.id, model, tallies, **facts)
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         kept = path / f"results.{now}.json"
-        (path / "results.json").rename(kept)
+        shutil.copyfile(path / "results.json", kept)  # a finished run stays one, whatever happens
         write_json(path / "results.json", results)
     note(f"the earlier scores are kept as {kept.name}")
     return results
@@ -95,9 +102,11 @@ def score_predictions(name: str, path: Path, samples_out: Path | None) -> dict[s
     task = tasks[0]
     if not path.is_file():
         raise UserError(f"--predictions {path}: no such file")
+    if samples_out is not None and samples_out.resolve() == path.resolve():
+        raise UserError(f"--samples {samples_out} would overwrite the predictions")
     tally, with_id = Tally(task), 0
     with _row_scores(samples_out) as out:
-        for row in _predictions(path, task):
+        for row in refuse_repeated_ids(_predictions(path, task), str(path)):
             if isinstance(row, Unreadable):
                 tally.unreadable += 1
                 note(f"{path}, line {row.index} (0-based) is no row: {row.reason}")
@@ -107,18 +116,18 @@ def score_predictions(name: str, path: Path, samples_out: Path | None) -> dict[s
                 task,
                 row,
                 row.prediction,
-                cluster=row.image_id if row.image_id is not None else f"row {row.index}",
+                cluster=cluster_of(task, row, None),
                 failure=None if row.prediction is not None else "no prediction",
             )
             tally.add(scored)
             out.add(task, scored)
-    if not tally.rows:
-        raise UserError(
-            f"{path} holds no row of {task.id} ({tally.unreadable} unreadable lines)",
-            f"`harness tasks show {task.id}` shows what a row must carry.",
-        )
+        if not tally.rows:
+            raise UserError(
+                f"{path} holds no row of {task.id} ({tally.unreadable} unreadable lines)",
+                f"`harness tasks show {name}` shows what a row must carry.",
+            )
     rule = None
-    if with_id < tally.rows:
+    if task.cluster == "image" and with_id < tally.rows:
         rule = _SOME_CLUSTERS if with_id else _OWN_CLUSTERS
     model = ModelInfo(str(path), path.stem, None, None)
     notes = {task.id: rule} if rule else None

@@ -68,7 +68,7 @@ class RunFolder:
                 f"{self.path} is not a {'finished ' if name == 'results.json' else ''}run: "
                 f"{name} is missing"
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} cannot be read: {error}") from error
         version = value.get("schema_version") if isinstance(value, dict) else None
         if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,7 +118,7 @@ class SampleWriter:
             put[f"{protocol}_parsed"].append(_clean(result.parsed) if result else None)
             put[f"{protocol}_unparsed"].append(result.unparsed if result else None)
             put[f"{protocol}_guessed"].append(result.guessed if result else None)
-            put[f"{protocol}_note"].append(result.reason if result else None)
+            put[f"{protocol}_note"].append(_clean(result.reason) if result else None)
         self._waiting += 1
         if self._waiting == _CHUNK:
             self._write()
@@ -163,9 +164,19 @@ def read_samples(path: Path) -> Iterator[Sample]:
             f"{path} has samples of version {version}; this program reads up to {SAMPLES_VERSION}",
             "Update the program.",
         )
-    for batch in file.iter_batches(batch_size=_CHUNK):
-        for fields in batch.to_pylist():
-            yield _sample(fields)
+    batches = file.iter_batches(batch_size=_CHUNK)
+    while samples := _next_samples(batches, path):
+        yield from samples
+
+
+def _next_samples(batches: Iterator[Any], path: Path) -> list[Sample]:
+    """Samples of the next batch; none at the end."""
+    import pyarrow as pa
+
+    try:
+        return [_sample(fields) for batch in islice(batches, 1) for fields in batch.to_pylist()]
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _sample(fields: dict[str, Any]) -> Sample:

@@ -12,7 +12,6 @@ import numpy as np
 from harness.statistics import Sample, clustered_mean, mean_of_means
 from tasks import GROUPS, PROTOCOLS, Column, ProtocolName, Scored, Task
 
-
 _FEW_FAILURES = 3
 
 

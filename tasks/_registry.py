@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def _one(name: str) -> Sequence[Task]:
     if name in TASKS:
         return (TASKS[name],)
     path = Path(name)
-    if path.name == "task.yaml" or (path / "task.yaml").is_file():
+    # os.path, as Path raises on a name that is too long to be one.
+    if path.name == "task.yaml" or os.path.isfile(path / "task.yaml"):  # noqa: PTH113
         from tasks.custom import load_task
 
         return (load_task(path),)

@@ -17,6 +17,7 @@ from tasks.scorers import (
     RougeL,
     SceneClass,
 )
+from tasks.scorers._base import spoken
 
 SCORERS: Mapping[str, str] = {
     "open_closed_vqa": "open and closed questions (rows carry answer_type OPEN or CLOSED)",
@@ -53,7 +54,8 @@ def load_task(path: Path) -> Task:
         raise UserError(f"{file} cannot be read: {error}") from error
     try:
         settings = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    # PyYAML lets ValueError (a date with a 13th month), RecursionError and more through.
+    except Exception as error:
         raise UserError(f"{file} is not YAML: {error}") from error
     if not isinstance(settings, dict):
         raise UserError(f"{file} must hold keys and values, such as `id: my_task`")
@@ -77,13 +79,17 @@ def _build(settings: dict[Any, Any], file: Path) -> Task:
     if not task_id.isascii() or task_id in TASKS or task_id in GROUPS:
         raise fail(f"`id: {task_id}` is the name of a built-in task or group, or not plain ASCII")
     scorer_name = settings.get("scorer")
-    if scorer_name not in SCORERS:
+    if not isinstance(scorer_name, str) or scorer_name not in SCORERS:
         known = "; ".join(f"{name}: {text}" for name, text in SCORERS.items())
         raise fail(f"unknown scorer {scorer_name!r}{nearest(str(scorer_name), SCORERS)} {known}")
     names = settings.get("names")
     if scorer_name in _NEED_NAMES:
         if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-            raise fail(f"scorer {scorer_name} needs `names`: a list of texts")
+            raise fail(
+                f"scorer {scorer_name} needs `names`: a list of texts (words such as yes and no "
+                "in quotes)"
+            )
+        _check_names(names, scorer_name, fail)
     elif names is not None:
         raise fail(f"scorer {scorer_name} takes no `names`")
     tokens = settings.get("max_new_tokens", 256)
@@ -96,27 +102,44 @@ def _build(settings: dict[Any, Any], file: Path) -> Task:
     if cluster not in ("image", "row"):
         raise fail("`cluster` must be image or row: what makes rows dependent on each other")
     formats = settings.get("image_formats", ["JPEG", "PNG", "WEBP"])
-    if not isinstance(formats, list) or not formats or not set(formats) <= set(_FORMATS):
+    if not isinstance(formats, list) or not formats or any(f not in _FORMATS for f in formats):
         raise fail(f"`image_formats` must be a list out of {', '.join(_FORMATS)}")
+    texts = {"group": "own", "title": task_id, "measures": "a task of your own"}
+    texts |= {key: settings[key] for key in texts if key in settings}
+    for key, text in texts.items():
+        if not isinstance(text, str):
+            raise fail(f"`{key}` must be a text")
     return Task(
         id=task_id,
-        group=str(settings.get("group", "own")),
+        group=texts["group"],
         source=None,
-        scorer=_scorer(str(scorer_name), lambda: tuple(names or ())),
+        scorer=_scorer(scorer_name, lambda: tuple(names or ())),
         max_new_tokens=tokens,
         version=version,
         cluster=cluster,
         image_formats=tuple(formats),
         folder=file.resolve().parent,
         card=Card(
-            title=str(settings.get("title", task_id)),
-            measures=str(settings.get("measures", "a task of your own")),
+            title=texts["title"],
+            measures=texts["measures"],
             prompt="as the rows have it",
             rows="as many as the folder holds",
-            paper=SCORERS[str(scorer_name)],
+            paper=SCORERS[scorer_name],
             strict="the strict form of the same scorer",
         ),
     )
+
+
+def _check_names(names: list[str], scorer: str, fail: Callable[[str], UserError]) -> None:
+    """Refuse names that an answer could not tell apart: one of them would never be right."""
+    read = str.lower if scorer.startswith("multi_label") else spoken
+    seen: dict[str, str] = {}
+    for name in names:
+        if not name.strip():
+            raise fail("`names` holds an empty text")
+        if read(name) in seen:
+            raise fail(f"`names` holds {seen[read(name)]!r} and {name!r}, which read the same")
+        seen[read(name)] = name
 
 
 def _scorer(name: str, names: Callable[[], tuple[str, ...]]) -> Scorer:

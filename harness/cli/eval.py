@@ -26,6 +26,10 @@ from harness.cli._options import comma_list, key_values, show
               help="Instead of each task's own.")  # fmt: skip
 @click.option("--images", type=click.Choice(["given", "blank", "shuffled", "none"]),
               default="given", help="Controls: does the model look?")  # fmt: skip
+@click.option("--replicas", type=click.IntRange(min=1), default=1, metavar="N",
+              help="Engines side by side, through Ray.")  # fmt: skip
+@click.option("--ray", is_flag=False, flag_value="auto", metavar="[ADDRESS]",
+              help="Use a Ray cluster; without an address the one this machine is in.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
               help="Folder of runs.")  # fmt: skip
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
@@ -50,6 +54,8 @@ def eval_(
     limit: int | None,
     max_new_tokens: int | None,
     images: str,
+    replicas: int,
+    ray: str | None,
     out: Path,
     resume: Path | None,
     fresh: bool,
@@ -87,6 +93,8 @@ def eval_(
             limit=limit,
             max_new_tokens=max_new_tokens,
             images=mode,
+            replicas=replicas,
+            ray=ray,
             out=out,
             resume=resume,
             fresh=fresh,

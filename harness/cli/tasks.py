@@ -69,11 +69,13 @@ def validate(ctx: click.Context, path: Path) -> None:
 
 @tasks.command("new")
 @click.argument("name", metavar="ID")
-@click.option("--from", "source", required=True, type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--from", "source", required=True, metavar="DIR",
+              type=click.Path(path_type=Path, file_okay=False),
               help="Folder with test.jsonl: image, label, and input or options.")  # fmt: skip
 @click.option("--scorer", help="Instead of the one the rows suggest.")
 @click.option("--prompt", help="Prompt for rows without `input`; {options} is the list of names.")
-@click.option("--to", "target", type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--to", "target", metavar="DIR",
+              type=click.Path(path_type=Path, file_okay=False),
               help="Write a new folder there instead of a task.yaml beside the rows.")  # fmt: skip
 def new(
     name: str, source: Path, scorer: str | None, prompt: str | None, target: Path | None

@@ -31,6 +31,8 @@ def plan_engine(
     args: dict[str, str],
     *,
     base_url: str | None = None,
+    replicas: int = 1,
+    ray: str | None = None,
     allow_pickle: bool = False,
     trust_remote_code: str | None = None,
 ) -> Plan:
@@ -41,6 +43,8 @@ def plan_engine(
         ref: The model: a folder, a hub id, a served name (`openai`), or the answer of `constant`.
         args: Engine settings as typed.
         base_url: Address of the server (`openai` only).
+        replicas: How many engines work side by side.
+        ray: Address of a Ray cluster (`auto` finds one); None keeps to this machine.
         allow_pickle: Accept pickled weights.
         trust_remote_code: Pinned revision of a checkpoint's own code.
 
@@ -48,6 +52,8 @@ def plan_engine(
         UserError: The model cannot be used, or a setting is wrong.
     """
     check_engine(name)
+    if (replicas > 1 or ray is not None) and name in ("constant", "openai"):
+        raise UserError(f"--replicas and --ray are for engines that load a model, not for {name}")
     if base_url is not None and name != "openai":
         raise UserError("--base-url is the address of a server: add --engine openai")
     if name == "constant":
@@ -69,7 +75,17 @@ def plan_engine(
     if name == "vllm":
         from harness.engines._vllm import VllmPlan, VllmSettings
 
-        return VllmPlan(checkpoint, read_settings(VllmSettings, args, name), why)
+        vllm = VllmPlan(checkpoint, read_settings(VllmSettings, args, name), why)
+        return _replicated(vllm, replicas, ray)
     from harness.engines._transformers import TransformersPlan, TransformersSettings
 
-    return TransformersPlan(checkpoint, read_settings(TransformersSettings, args, name), why)
+    settings = read_settings(TransformersSettings, args, name)
+    return _replicated(TransformersPlan(checkpoint, settings, why), replicas, ray)
+
+
+def _replicated(plan: Plan, replicas: int, ray: str | None) -> Plan:
+    if replicas == 1 and ray is None:
+        return plan
+    from harness.engines._ray import ReplicatedPlan
+
+    return ReplicatedPlan(plan, replicas, ray)

@@ -25,6 +25,10 @@ class ModelInfo(NamedTuple):
 class Engine(Protocol):
     """Turns requests into responses. Owns its device, its batching and its pictures' preparing."""
 
+    @property
+    def streams(self) -> bool:
+        """Whether it answers while its iterator of requests is still open and silent."""
+
     def describe(self) -> dict[str, Any]:
         """What a reader of `run.json` should know: version, dtype, attention, context."""
 
@@ -58,6 +62,10 @@ class Plan(Protocol):
     @property
     def why(self) -> str:
         """Why this engine."""
+
+    @property
+    def appetite(self) -> int:
+        """How many requests it wants in hand to be kept busy."""
 
     def start(self) -> Engine:
         """Load the model."""

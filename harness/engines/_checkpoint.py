@@ -67,8 +67,10 @@ class CheckpointPlan:
     def context(self) -> int:
         """Tokens of prompt and answer together."""
         config = self.checkpoint.config
-        text = config.get("text_config") or config
-        own = text.get("max_position_embeddings") or config.get("max_position_embeddings")
+        text = config.get("text_config")
+        places = (text if isinstance(text, dict) else {}, config)
+        found = (place.get("max_position_embeddings") for place in places)
+        own = next((n for n in found if isinstance(n, int) and n > 0), None)
         return min(self.settings.max_model_len, own) if own else self.settings.max_model_len
 
     @cached_property
@@ -79,7 +81,7 @@ class CheckpointPlan:
     @cached_property
     def system(self) -> str | None:
         """The published protocol's system text for this family."""
-        return default_system(self.checkpoint.config.get("model_type"))
+        return default_system(str(self.checkpoint.config.get("model_type")))
 
     @property
     def identity(self) -> dict[str, Any]:

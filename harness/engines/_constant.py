@@ -23,6 +23,7 @@ class ConstantPlan:
     answer: str
     name: str = "constant"
     why: str = "asked for"
+    appetite: int = 1
 
     @property
     def model(self) -> ModelInfo:
@@ -41,6 +42,8 @@ class ConstantPlan:
 
 class ConstantEngine:
     """Gives one text to every request."""
+
+    streams = True
 
     def __init__(self, answer: str) -> None:
         self._answer = answer

@@ -78,6 +78,11 @@ class OpenAIPlan:
         """The address is part of who answers."""
         return {"engine": self.name, "base_url": self.base_url}
 
+    @property
+    def appetite(self) -> int:
+        """As many as may be in flight."""
+        return self.settings.concurrency
+
     def start(self) -> OpenAIEngine:
         """Nothing is sent yet."""
         return OpenAIEngine(self)
@@ -125,6 +130,8 @@ class OpenAIEngine:
 
     The key is read from `OPENAI_API_KEY` alone and goes nowhere but into the request's header.
     """
+
+    streams = False
 
     def __init__(self, plan: OpenAIPlan) -> None:
         import httpx
@@ -208,8 +215,9 @@ class OpenAIEngine:
 
     def _pause(self, attempt: int, asked: float | None) -> bool:
         """Wait before the next attempt; True if the engine is being stopped meanwhile."""
-        backoff = min(_LONGEST_WAIT, self._plan.settings.backoff * 2**attempt) * self._jitter.uniform(0.5, 1.5)
-        return self._stopping.wait(backoff if asked is None else min(asked, _LONGEST_WAIT))
+        seconds = self._plan.settings.backoff * 2**attempt if asked is None else asked
+        spread = self._jitter.uniform(0.5, 1.5) if asked is None else 1.0
+        return self._stopping.wait(min(_LONGEST_WAIT, seconds * spread))
 
     def _send(self, body: dict[str, Any]) -> _Answer:
         import httpx
@@ -228,9 +236,7 @@ class OpenAIEngine:
     def _refused(self, reply: Any) -> Exception:
         status, said = reply.status_code, _said(reply)
         if status in _HOPELESS:
-            return UserError(
-                f"{self._plan.base_url} answers {status}: {said}", _HOPELESS[status]
-            )
+            return UserError(f"{self._plan.base_url} answers {status}: {said}", _HOPELESS[status])
         if status == 429:
             self._gate.too_many()
         passing = status in _PASSING or status >= 500

@@ -49,12 +49,12 @@ def _own_bounds(checkpoint: Checkpoint) -> tuple[int, int]:
             continue
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            config = config.get("image_processor") or config
+            size = config.get("size") or {}
+            low = config.get("min_pixels") or size.get("shortest_edge")
+            high = config.get("max_pixels") or size.get("longest_edge")
+            if low and high:
+                return int(low), int(high)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} cannot be read: {error}") from error
-        config = config.get("image_processor") or config
-        size = config.get("size") or {}
-        low = config.get("min_pixels") or size.get("shortest_edge")
-        high = config.get("max_pixels") or size.get("longest_edge")
-        if low and high:
-            return int(low), int(high)
     return _STOCK

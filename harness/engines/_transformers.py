@@ -54,6 +54,11 @@ class TransformersPlan(CheckpointPlan):
         """The kind of attention moves answers too."""
         return {**super().identity, "attn_implementation": self.settings.attn_implementation}
 
+    @property
+    def appetite(self) -> int:
+        """A window that is sorted and cut into batches."""
+        return self.settings.batch_size * _WINDOW
+
     def start(self) -> TransformersEngine:
         """Load the checkpoint."""
         return TransformersEngine(self)
@@ -111,6 +116,8 @@ class TransformersEngine:
     Raises:
         UserError: transformers cannot load the checkpoint.
     """
+
+    streams = False
 
     def __init__(self, plan: TransformersPlan) -> None:
         self._plan = plan

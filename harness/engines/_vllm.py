@@ -60,6 +60,11 @@ class VllmPlan(CheckpointPlan):
     settings: VllmSettings = field(default_factory=VllmSettings)
     name: ClassVar[str] = "vllm"
 
+    @property
+    def appetite(self) -> int:
+        """As many as are computed together, and as many waiting to take their places."""
+        return 2 * self.settings.max_num_seqs
+
     def start(self) -> VllmEngine:
         """Load the checkpoint."""
         return VllmEngine(self)
@@ -88,12 +93,14 @@ class VllmEngine:
         UserError: vLLM is missing, or cannot load the checkpoint.
     """
 
+    streams = True
+
     def __init__(self, plan: VllmPlan) -> None:
         self._plan = plan
         self._llm = _load(plan)
         self._chat = ChatTemplate(_processor(plan), plan.system)
         self._bos = self._llm.get_tokenizer().bos_token
-        self._ahead = 2 * plan.settings.max_num_seqs
+        self._ahead = plan.appetite
         self._deaths = 0
         self._names = itertools.count()
 
@@ -300,8 +307,10 @@ class _Feed:
 
 def _sampling_params(sampling: Sampling) -> Any:
     from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
 
     return SamplingParams(
+        output_kind=RequestOutputKind.FINAL_ONLY,
         max_tokens=sampling.max_new_tokens,
         temperature=sampling.temperature,
         top_p=sampling.top_p,

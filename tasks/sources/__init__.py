@@ -8,7 +8,7 @@ from tasks._errors import UserError
 from tasks._types import RowSource, Task
 from tasks.sources._hub import HubRows
 from tasks.sources._local import JsonlRows, ParquetRows, read_jsonl
-from tasks.sources._records import parse_record
+from tasks.sources._records import parse_record, refuse_repeated_ids
 from tasks.sources._sample import SampleRows
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "open_source",
     "parse_record",
     "read_jsonl",
+    "refuse_repeated_ids",
 ]
 
 

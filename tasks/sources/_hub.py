@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ _OFFLINE_HINT = (
     "HARNESS_HUB_MIRROR=FOLDER that holds copies of hub data sets by their names. "
     "--data sample needs neither."
 )
+_LAYOUT_HINT = "The data set's layout has changed: build local rows and use --data DIR."
 
 
 class HubRows:
@@ -33,44 +36,81 @@ class HubRows:
         mirror = os.environ.get("HARNESS_HUB_MIRROR")
         if not mirror:
             return self.dataset.repo
-        copy = Path(mirror) / self.dataset.repo
+        copy = Path(mirror).expanduser() / self.dataset.repo
         if not copy.is_dir():
             raise UserError(f"HARNESS_HUB_MIRROR holds no {self.dataset.repo}: {copy} is missing")
-        return str(copy)
+        return str(copy.resolve())
 
     @cached_property
     def _config(self) -> str:
-        from datasets import get_dataset_config_names
-
-        found: list[str] = self._ask(lambda: get_dataset_config_names(self._place))
+        datasets = _quiet_datasets()
+        found: list[str] = self._ask(lambda: datasets.get_dataset_config_names(self._place))
         spelt = {name.lower().replace("-", "_"): name for name in found}
         for config in self.dataset.configs:
             if (name := spelt.get(config.lower().replace("-", "_"))) is not None:
                 return name
+        if found == ["default"]:
+            # Offline, `datasets` does not list the configs it has fetched before.
+            for config in self.dataset.configs:
+                with suppress(ValueError, OSError):
+                    datasets.load_dataset_builder(self._place, config)
+                    return config
         raise UserError(
             f"{self.dataset.repo} has no config named {' or '.join(self.dataset.configs)}; "
             f"found: {', '.join(sorted(found)) or 'none'}",
-            "The data set may have been renamed: build local rows and use --data DIR.",
+            _LAYOUT_HINT,
         )
 
     @cached_property
-    def _table(self) -> Any:
-        from datasets import Image, get_dataset_split_names, load_dataset
+    def _version(self) -> str:
+        """The hub's commit; of a copy on disk, a hash of the files of the split.
 
-        splits = self._ask(lambda: get_dataset_split_names(self._place, self._config))
+        `datasets` knows a folder by its README alone, and would give the rows it read first
+        however the files have changed since.
+        """
+        datasets = _quiet_datasets()
+        splits = self._ask(lambda: datasets.get_dataset_split_names(self._place, self._config))
         if self.dataset.split not in splits:
             raise UserError(
                 f"{self.describe()}: no such split; found: {', '.join(splits) or 'none'}"
             )
-        table = self._ask(lambda: load_dataset(self._place, self._config, split=self.dataset.split))
+        builder = self._ask(lambda: datasets.load_dataset_builder(self._place, self._config))
+        if self._place == self.dataset.repo:
+            return str(builder.hash)
+        files = builder.config.data_files[self.dataset.split]
+        return str(self._ask(lambda: _hash_files(files, self._place)))
+
+    @cached_property
+    def _table(self) -> Any:
+        datasets, version = _quiet_datasets(), self._version
+        own_cache = None
+        if self._place != self.dataset.repo:
+            own_cache = str(Path(datasets.config.HF_DATASETS_CACHE) / "mirror" / version)
+        table = self._ask(
+            lambda: datasets.load_dataset(
+                self._place,
+                self._config,
+                split=self.dataset.split,
+                cache_dir=own_cache,
+                keep_in_memory=False,
+            )
+        )
         missing = {"image", "input", "label"} - set(table.column_names)
         if missing:
             raise UserError(
                 f"{self.describe()} lacks {', '.join(sorted(missing))}; "
                 f"its columns: {', '.join(table.column_names)}",
-                "The data set's layout has changed: build local rows and use --data DIR.",
+                _LAYOUT_HINT,
             )
-        return table.cast_column("image", Image(decode=False))
+        try:
+            return table.cast_column("image", datasets.Image(decode=False))
+        # datasets and pyarrow raise a dozen kinds here, and each says: no column of pictures.
+        except Exception as error:
+            raise UserError(
+                f"{self.describe()}: its column `image` holds {table.features['image']}, "
+                "not pictures",
+                _LAYOUT_HINT,
+            ) from error
 
     def _ask(self, call: Any) -> Any:
         """Turn whatever the network and the hub can raise into one line.
@@ -93,8 +133,8 @@ class HubRows:
         return f"hub:{self.dataset.repo}/{self.dataset.configs[0]}/{self.dataset.split}"
 
     def fingerprint(self) -> str:
-        """Fingerprint of the downloaded table, which `datasets` derives from its files."""
-        text = f"{self.dataset.repo} {self._config} {self._table._fingerprint}"
+        """Repository, config, split, and the version of their files."""
+        text = f"{self.dataset.repo} {self._config} {self.dataset.split} {self._version}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def count(self) -> int:
@@ -113,3 +153,26 @@ class HubRows:
                 yield parse_record(record, index, scorer, refs)
             except UnreadableRow as error:
                 yield Unreadable(index, str(error))
+
+
+def _quiet_datasets() -> Any:
+    """The package without its log (what matters in it is raised too) and bars into log files."""
+    import datasets
+
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    return datasets
+
+
+def _hash_files(files: list[str], root: str) -> str:
+    """Hash of files' contents and of their paths under `root`, 32 hex digits."""
+    import xxhash
+
+    hashed = xxhash.xxh3_128()
+    for name in sorted(files):
+        hashed.update(os.path.relpath(name, root).encode() + b"\0")
+        with Path(name).open("rb") as file:
+            while chunk := file.read(1 << 22):
+                hashed.update(chunk)
+    return hashed.hexdigest()

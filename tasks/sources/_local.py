@@ -42,7 +42,7 @@ class JsonlRows:
         try:
             image = json.loads(line).get("image")
             stat = (self.path.parent / image).stat()
-        except (ValueError, TypeError, AttributeError, OSError):
+        except (ValueError, TypeError, AttributeError, OSError, RecursionError):
             return b"?"
         return f"{stat.st_size} {stat.st_mtime_ns}".encode()
 
@@ -115,8 +115,9 @@ class ParquetRows:
         for path in self.files:
             file = self._open(path)
             columns = [n for n in file.schema_arrow.names if images or n != "image"]
-            for batch in file.iter_batches(batch_size=_FEW, columns=columns):
-                for record in batch.to_pylist():
+            batches = file.iter_batches(batch_size=_FEW, columns=columns)
+            while records := self._next(batches, path):
+                for record in records:
                     try:
                         refs = embedded_image(record, index, self.folder, images=images)
                         yield parse_record(record, index, scorer, refs)
@@ -132,10 +133,22 @@ class ParquetRows:
         try:
             return pq.ParquetFile(path)
         except (ArrowException, OSError) as error:
-            raise UserError(
-                f"{path} cannot be read as parquet: {error}",
-                "Fetch or write the file again.",
-            ) from error
+            raise _damaged(path, error) from error
+
+    @staticmethod
+    def _next(batches: Iterator[Any], path: Path) -> list[dict[str, Any]]:
+        """Records of the next batch that holds any; none at the end."""
+        from pyarrow import ArrowException
+
+        try:
+            return next((batch.to_pylist() for batch in batches if batch.num_rows), [])
+        # A text that is not UTF-8 is found only when it becomes a Python one.
+        except (ArrowException, OSError, UnicodeDecodeError) as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} cannot be read as parquet: {error}", "Fetch or write the file again.")
 
 
 def embedded_image(

@@ -51,7 +51,7 @@ def parse_record(
         images=images,
         split=split,
         options=options,
-        image_id=_text_or(record.get("image_id"), None),
+        image_id=_text_or(record.get("image_id"), None) or None,
         prediction=prediction,
     )
 
@@ -63,11 +63,11 @@ def _label(record: Mapping[str, Any], scorer: Scorer) -> str | tuple[str, ...]:
         # Parquet written from CSV holds a list as its JSON text.
         try:
             label = json.loads(label)
-        except ValueError:
+        except (ValueError, RecursionError):
             label = [label]
     if isinstance(label, str):
         return label
-    if several and isinstance(label, Iterable):
+    if several and isinstance(label, (list, tuple)):
         labels = tuple(label)
         if all(isinstance(name, str) for name in labels) and (labels or "labels" in several):
             return labels

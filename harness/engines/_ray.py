@@ -1,0 +1,333 @@
+"""Several engines at once: on one machine, or on a Ray cluster.
+
+Every replica is a Ray actor that holds an engine of its own. The driver hands out small batches,
+so that each engine has a little more than it can compute, and takes answers as they come. A
+replica that dies is started again by Ray and costs its rows in flight, which are asked again;
+a row that kills replica after replica fails, alone.
+
+Actors rather than Ray Data's `map_batches`: a batch there is a barrier at which an engine drains,
+and the requests come from a journal that lives with the driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness import images
+from harness.engines._base import Engine, ModelInfo, Plan
+from harness.errors import UserError
+from harness.images import Picture
+from harness.requests import Request, Response
+
+_BATCH = 8
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+_DEATHS_OF_A_ROW = 2
+"""Once in company, then alone."""
+_PATIENCE = 0.2
+"""Seconds between looks at a replica that is being restarted."""
+
+
+@dataclass(frozen=True)
+class ReplicatedPlan:
+    """An engine to be started several times; the answers are those of one."""
+
+    inner: Plan
+    replicas: int
+    address: str | None
+    """Of a Ray cluster; None starts Ray on this machine."""
+
+    @property
+    def name(self) -> str:
+        """The engine's own name: how often it runs moves no answer."""
+        return self.inner.name
+
+    @property
+    def model(self) -> ModelInfo:
+        """The engine's own model."""
+        return self.inner.model
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The engine's own: the number of replicas is no part of it."""
+        return self.inner.identity
+
+    @property
+    def why(self) -> str:
+        """The engine's own reason."""
+        return f"{self.inner.why}; {self.replicas} replicas"
+
+    @property
+    def appetite(self) -> int:
+        """Requests all replicas want in hand."""
+        return self.replicas * self.inner.appetite
+
+    def start(self) -> ReplicatedEngine:
+        """Start Ray and the replicas."""
+        return ReplicatedEngine(self)
+
+
+class _Shipped(NamedTuple):
+    """A request on its way: pictures as their files' bytes, which are smaller than pixels."""
+
+    request: Request
+    files: tuple[bytes, ...]
+
+
+def _ship(request: Request) -> _Shipped:
+    if all(picture.data is not None for picture in request.images):
+        files = tuple(picture.data or b"" for picture in request.images)
+        bare = tuple(p._replace(image=None, data=None) for p in request.images)  # type: ignore[arg-type]
+        return _Shipped(replace(request, images=bare, owner=None), files)
+    return _Shipped(replace(request, owner=None), ())
+
+
+def _unpack(shipped: _Shipped) -> Request:
+    if not shipped.files:
+        return shipped.request
+    pictures = tuple(
+        Picture(images.decode(data, _FORMATS, shipped.request.row_id), data, picture.content)
+        for picture, data in zip(shipped.request.images, shipped.files, strict=True)
+    )
+    return replace(shipped.request, images=pictures)
+
+
+class Replica:
+    """Lives in a Ray actor and holds one engine."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._engine: Engine = plan.start()
+        self._lock = threading.Lock()
+        self._ids = itertools.count()
+        self._waiting: dict[int, Future[Response]] = {}
+        self._feed: queue.Queue[Request | None] = queue.Queue()
+        if self._engine.streams:
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def describe(self) -> dict[str, Any]:
+        """What the engine says of itself."""
+        return self._engine.describe()
+
+    def answer(self, batch: list[_Shipped]) -> list[Response]:
+        """Answer a batch; several batches may be in hand at once."""
+        requests = [_unpack(shipped) for shipped in batch]
+        if not self._engine.streams:
+            with self._lock:
+                return [_light(response) for response in self._engine.generate(requests)]
+        futures = []
+        for request in requests:
+            number = next(self._ids)
+            future: Future[Response] = Future()
+            self._waiting[number] = future
+            futures.append(future)
+            self._feed.put(replace(request, owner=number))
+        return [_light(future.result()) for future in futures]
+
+    def _run(self) -> None:
+        """Step the engine for as long as the actor lives; batches do not drain it."""
+        try:
+            for response in self._engine.generate(iter(self._feed.get, None)):
+                self._waiting.pop(response.request.owner).set_result(response)
+        # Nobody is above this thread: an engine that cannot go on takes its actor with it, and
+        # Ray starts another.
+        except BaseException:  # noqa: BLE001
+            os._exit(1)
+
+
+def _light(response: Response) -> Response:
+    """A response without its pictures, for the way back."""
+    return replace(response, request=replace(response.request, images=(), owner=None))
+
+
+class _Batch(NamedTuple):
+    requests: tuple[Request, ...]
+    deaths: int = 0
+    """How often a replica died with it in hand. Above 0 it is one row, and asked alone."""
+
+
+class _Place:
+    """A replica as the driver sees it."""
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+        self.flying = 0
+        self.alone = False
+        """It has a suspect in hand, and must have nothing else."""
+        self.probe: Any = None
+        """Pending sign of life of a replica that died; nothing is sent before it comes."""
+
+    def takes(self, batch: _Batch, most: int) -> bool:
+        if self.alone or self.probe is not None:
+            return False
+        return self.flying == 0 if batch.deaths else self.flying < most
+
+
+class ReplicatedEngine:
+    """Hands requests to replicas.
+
+    Raises:
+        UserError: Ray is missing, or the cluster cannot be reached or has too few GPUs.
+    """
+
+    streams = True
+
+    def __init__(self, plan: ReplicatedPlan) -> None:
+        self._plan = plan
+        ray = _connect(plan)
+        gpus = _gpus_each(plan, ray)
+        # Enough batches that an engine has its fill, and two more on the way while it works.
+        self._in_hand = max(2, -(-plan.inner.appetite // _BATCH)) + 2
+        actor = ray.remote(
+            num_cpus=0 if gpus else 1,
+            num_gpus=gpus,
+            max_restarts=-1,
+            max_concurrency=self._in_hand,
+        )(Replica)
+        self._ray = ray
+        self._places = [_Place(actor.remote(plan.inner)) for _ in range(plan.replicas)]
+        first = self._get(self._places[0].actor.describe.remote())
+        self._described = {**first, "replicas": plan.replicas}
+
+    def describe(self) -> dict[str, Any]:
+        """What the first replica says of its engine."""
+        return self._described
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Answer in the order in which replicas answer."""
+        fresh = _batches(requests)
+        suspects: deque[_Batch] = deque()
+        flying: dict[Any, tuple[_Place, _Batch]] = {}
+        waiting = next(fresh, None)
+        while waiting or suspects or flying:
+            while suspects and self._send(suspects[0], flying):
+                suspects.popleft()
+            # A suspect needs a replica of its own, so none is filled up while one waits.
+            while waiting and not suspects and self._send(waiting, flying):
+                waiting = next(fresh, None)
+            probes = [place.probe for place in self._places if place.probe is not None]
+            (done,), _ = self._ray.wait([*flying, *probes], num_returns=1)
+            if done not in flying:
+                self._look_after(done)
+                continue
+            place, batch = flying.pop(done)
+            place.flying -= 1
+            place.alone = False
+            try:
+                answers = self._get(done)
+            except self._ray.exceptions.RayActorError as error:
+                place.probe = place.probe or place.actor.describe.remote()
+                if batch.deaths == _DEATHS_OF_A_ROW:
+                    yield Response(batch.requests[0], None, error=f"the engine dies on it: {error}")
+                else:
+                    suspects += [_Batch((row,), batch.deaths + 1) for row in batch.requests]
+                continue
+            by_key = {request.key: request for request in batch.requests}
+            for answer in answers:
+                yield replace(answer, request=by_key[answer.request.key])
+
+    def _send(self, batch: _Batch, flying: dict[Any, tuple[_Place, _Batch]]) -> bool:
+        """Hand a batch to the replica with least to do; False if none takes it now."""
+        able = [place for place in self._places if place.takes(batch, self._in_hand)]
+        if not able:
+            return False
+        place = min(able, key=lambda place: place.flying)
+        shipped = [_ship(request) for request in batch.requests]
+        flying[place.actor.answer.remote(shipped)] = (place, batch)
+        place.flying += 1
+        place.alone = batch.deaths > 0
+        return True
+
+    def _look_after(self, probe: Any) -> None:
+        """A replica that died has given a sign of life, or is still being restarted."""
+        place = next(place for place in self._places if place.probe is probe)
+        try:
+            self._get(probe)
+            place.probe = None
+        except self._ray.exceptions.ActorUnavailableError:
+            time.sleep(_PATIENCE)
+            place.probe = place.actor.describe.remote()
+
+    def _get(self, reference: Any) -> Any:
+        """A replica's result; what its engine raised is raised here.
+
+        Raises:
+            UserError: The replica's engine cannot be started, or cannot go on.
+        """
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, UserError):
+                raise error.cause from error
+            raise UserError(f"a replica failed: {error.cause or error}") from error
+        except self._ray.exceptions.ActorDiedError as error:
+            if "creation task" in str(error):
+                raise UserError(
+                    f"a replica cannot be started: {str(error).strip().splitlines()[-1]}"
+                ) from error
+            raise
+
+    def close(self) -> None:
+        """End the replicas, and Ray if it was started here."""
+        for place in self._places:
+            self._ray.kill(place.actor)
+        self._ray.shutdown()
+
+
+def _batches(requests: Iterable[Request]) -> Iterator[_Batch]:
+    stream = iter(requests)
+    while batch := tuple(itertools.islice(stream, _BATCH)):
+        yield _Batch(batch)
+
+
+def _connect(plan: ReplicatedPlan) -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError(
+            "--replicas and --ray need Ray, which is not installed",
+            'Install it: pip install "domain-harness[ray]"',
+        ) from error
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if plan.address is None:
+        # Ray's own helpers want a logical CPU too; with none left they wait for ever.
+        options["num_cpus"] = max(plan.replicas + 1, os.cpu_count() or 1)
+        options["include_dashboard"] = False
+    else:
+        options["address"] = plan.address
+    try:
+        # Ray puts the current folder first on its workers' path: a user's own `tasks` there must
+        # not stand before ours.
+        with contextlib.chdir(Path(__file__).parents[2]):
+            ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"cannot reach Ray at {plan.address or 'this machine'}: {error}",
+            "Start a cluster with `ray start --head`, or leave --ray out.",
+        ) from error
+    return ray
+
+
+def _gpus_each(plan: ReplicatedPlan, ray: Any) -> int:
+    """GPUs a replica takes: as many as tensor parallelism asks for, none where there are none."""
+    have = int(ray.cluster_resources().get("GPU", 0))
+    if not have:
+        return 0
+    each: int = getattr(getattr(plan.inner, "settings", None), "tensor_parallel_size", 1)
+    if each * plan.replicas > have:
+        ray.shutdown()
+        raise UserError(
+            f"{plan.replicas} replicas of {each} GPU(s) each: the cluster has {have}",
+            f"Use --replicas {have // each}, or fewer GPUs a replica.",
+        )
+    return each
