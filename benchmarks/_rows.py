@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-_SIDE = 256
 _QUESTIONS = (
     "Which organ is abnormal in this image, and on which side of the body does it lie?",
     "What modality was used to take this image of the patient?",
@@ -20,17 +19,17 @@ _QUESTIONS = (
 )
 
 
-def draw_jpegs(folder: Path, count: int) -> list[Path]:
-    """Write JPEGs of 256 x 256 that compress as photographs do."""
+def draw_jpegs(folder: Path, count: int, side: int = 256) -> list[Path]:
+    """Write square JPEGs that compress as photographs do."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    base = np.linspace(0, 1, _SIDE)
+    base = np.linspace(0, 1, side)
     paths = []
     for index in range(count):
         waves = np.sin(
             rng.uniform(2, 20, (3, 1, 1)) * base[None, None, :] + base[None, :, None] * 9
         )
-        pixels = (waves * 90 + 128).transpose(1, 2, 0) + rng.integers(-12, 13, (_SIDE, _SIDE, 3))
+        pixels = (waves * 90 + 128).transpose(1, 2, 0) + rng.integers(-12, 13, (side, side, 3))
         data = io.BytesIO()
         Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(data, "JPEG", quality=85)
         paths.append(folder / f"{index:05d}.jpg")
@@ -53,4 +52,19 @@ def write_questions(folder: Path, rows: int, pictures: int) -> None:
                 "label": "liver",
                 "answer_type": "OPEN",
             }
+            lines.write(json.dumps(row) + "\n")
+
+
+def write_food101(folder: Path, rows: int, side: int = 256) -> None:
+    """Write `folder/food101`: the task's own long prompt, a picture a row."""
+    from tasks._prompts import food101 as prompt
+    from tasks._vocabulary import food101
+
+    names = [name.replace("_", " ") for name in food101()]
+    text = prompt(names)
+    pick = random.Random(0)
+    paths = draw_jpegs(folder / "food101" / "images", rows, side)
+    with (folder / "food101" / "test.jsonl").open("w") as lines:
+        for path in paths:
+            row = {"image": f"images/{path.name}", "input": text, "label": pick.choice(names)}
             lines.write(json.dumps(row) + "\n")

@@ -8,18 +8,13 @@ Prints CPU seconds of both, pair by pair in turn, and peak memory at both sizes.
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import random
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from _measure import ratios, run
-from PIL import Image
+from _rows import write_food101
 
-_SIDE = 256
 _DECODE = """
 import sys
 from pathlib import Path
@@ -28,33 +23,6 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
     with Image.open(path) as image:
         image.convert("RGB")
 """
-
-
-def make_rows(folder: Path, rows: int) -> None:
-    """Write `folder/food101`: as many JPEGs of 256 x 256 as Food101 has, a row each."""
-    from tasks._prompts import food101 as prompt
-    from tasks._vocabulary import food101
-
-    names = [name.replace("_", " ") for name in food101()]
-    text = prompt(names)
-    images = folder / "food101" / "images"
-    images.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    base = np.linspace(0, 1, _SIDE)
-    pick = random.Random(0)
-    with (folder / "food101" / "test.jsonl").open("w") as lines:
-        for index in range(rows):
-            waves = np.sin(
-                rng.uniform(2, 20, (3, 1, 1)) * base[None, None, :] + base[None, :, None] * 9
-            )
-            pixels = (waves * 90 + 128).transpose(1, 2, 0) + rng.integers(
-                -12, 13, (_SIDE, _SIDE, 3)
-            )
-            data = io.BytesIO()
-            Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(data, "JPEG", quality=85)
-            (images / f"{index:05d}.jpg").write_bytes(data.getvalue())
-            row = {"image": f"images/{index:05d}.jpg", "input": text, "label": pick.choice(names)}
-            lines.write(json.dumps(row) + "\n")
 
 
 def main() -> None:
@@ -66,7 +34,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_rows(folder / "rows", args.rows)
+        write_food101(folder / "rows", args.rows)
         harness = [
             sys.executable,
             "-m",

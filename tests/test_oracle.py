@@ -235,7 +235,7 @@ QUIRKS: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("kind", STRATEGIES)
-def test_texts_hit_every_quirk_often(kind: str) -> None:
+def test_texts_hit_every_quirk(kind: str) -> None:
     quirks = {name: shows for name, shows in QUIRKS.items() if name.startswith(kind + ":")}
     seen: Counter[str] = Counter()
 
@@ -245,4 +245,5 @@ def test_texts_hit_every_quirk_often(kind: str) -> None:
         seen.update(name for name, shows in quirks.items() if shows(text))
 
     look()
-    assert {name: seen[name] for name in quirks if seen[name] < 5} == {}
+    # How often differs with the constants that Hypothesis finds in the modules loaded so far.
+    assert {name for name in quirks if not seen[name]} == set()

@@ -67,7 +67,7 @@ def folder_rows(folder: Path, task_id: str) -> RowSource:
     lines = folder / "test.jsonl"
     if lines.is_file():
         return JsonlRows(lines)
-    files = sorted(folder.glob("*.parquet"))
+    files = sorted(folder.glob("test*.parquet")) or sorted(folder.glob("*.parquet"))
     if files:
         return ParquetRows(folder, files)
     raise NoRows(f"{task_id}: neither {lines} nor {folder / '*.parquet'}")

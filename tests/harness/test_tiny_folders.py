@@ -102,24 +102,24 @@ def test_llava_next_has_the_published_key_names(tiny_models: dict[str, Path]) ->
 
 
 def test_finished_folders_stay_and_half_written_ones_are_made_anew(tmp_path: Path) -> None:
-    path = make_models(tmp_path, only=["qwen2_vl"])["qwen2_vl"]
+    path = make_models(tmp_path / "models", only=["qwen2_vl"])["qwen2_vl"]
     times = {file: file.stat().st_mtime_ns for file in path.iterdir()}
     weights = (path / "model.safetensors").read_bytes()
-    assert make_models(tmp_path, only=["qwen2_vl"]) == {"qwen2_vl": path}
+    assert make_models(tmp_path / "models", only=["qwen2_vl"]) == {"qwen2_vl": path}
     assert {file: file.stat().st_mtime_ns for file in path.iterdir()} == times
 
     (path / "config.json").unlink()
     (path / "rest.tmp").touch()
-    make_models(tmp_path, only=["qwen2_vl"])
+    make_models(tmp_path / "models", only=["qwen2_vl"])
     assert {file.name for file in path.iterdir()} == {file.name for file in times}
     assert (path / "model.safetensors").read_bytes() == weights
-    assert list(tmp_path.iterdir()) == [path]
+    assert list((tmp_path / "models").iterdir()) == [path]
 
 
 def test_unknown_name_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'llama'.*qwen2_vl, llava_next, mllama"):
-        make_models(tmp_path, only=["llama"])
-    assert not list(tmp_path.iterdir())
+        make_models(tmp_path / "models", only=["llama"])
+    assert not (tmp_path / "models").exists()
 
 
 def test_import_is_cheap() -> None:
