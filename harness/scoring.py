@@ -140,30 +140,35 @@ def group_lines(tallies: Iterable[Tally]) -> list[dict[str, Any]]:
     by_id = {tally.task.id: tally for tally in tallies}
     lines = []
     for group, members in GROUPS.items():
-        if not any(task.id in by_id for task in members):
-            continue
-        for protocol in PROTOCOLS:
-            samples, missing = [], []
-            for task in members:
-                for column in task.scorer.columns:
-                    tally = by_id.get(task.id)
-                    sample = tally.sample(protocol, column) if tally else None
-                    if sample is None or not len(sample.values):
-                        missing.append(" ".join(filter(None, (task.id, column.split))))
-                    else:
-                        samples.append(sample)
-            mean, error = (None, None) if missing else mean_of_means(samples)
-            reason = f"not measured: {', '.join(missing)}" if missing else None
-            if reason is None and error is None:
-                reason = "no error can be estimated: a task has one cluster, or all rows are equal"
-            lines.append(
-                {
-                    "group": group,
-                    "protocol": protocol,
-                    "score": None if mean is None else mean * 100.0,
-                    "stderr": None if error is None else error * 100.0,
-                    "columns": len(samples),
-                    "reason": reason,
-                }
-            )
+        if any(task.id in by_id for task in members):
+            lines += [_group_line(group, members, protocol, by_id) for protocol in PROTOCOLS]
     return lines
+
+
+def _group_line(
+    group: str, members: Sequence[Task], protocol: ProtocolName, by_id: dict[str, Tally]
+) -> dict[str, Any]:
+    samples, missing, silent = [], [], []
+    for task in members:
+        for column in task.scorer.columns:
+            name = " ".join(filter(None, (task.id, column.split)))
+            sample = by_id[task.id].sample(protocol, column) if task.id in by_id else None
+            if sample is None or not len(sample.values):
+                missing.append(name)
+                continue
+            samples.append(sample)
+            # A column that shows no error of its own would count as exact in the group's.
+            if clustered_mean(sample.values, sample.clusters).stderr is None:
+                silent.append(name)
+    mean, error = (None, None) if missing else mean_of_means(samples)
+    reason = f"not measured: {', '.join(missing)}" if missing else None
+    if silent and not missing:
+        error, reason = None, f"no error can be estimated for: {', '.join(silent)}"
+    return {
+        "group": group,
+        "protocol": protocol,
+        "score": None if mean is None else mean * 100.0,
+        "stderr": None if error is None else error * 100.0,
+        "columns": len(samples),
+        "reason": reason,
+    }

@@ -239,7 +239,7 @@ def test_texts_hit_every_quirk(kind: str) -> None:
     quirks = {name: shows for name, shows in QUIRKS.items() if name.startswith(kind + ":")}
     seen: Counter[str] = Counter()
 
-    @settings(FEW, max_examples=500, derandomize=True, database=None)
+    @settings(FEW, max_examples=1_500, derandomize=True, database=None)
     @given(STRATEGIES[kind])
     def look(text: Any) -> None:
         seen.update(name for name, shows in quirks.items() if shows(text))

@@ -1,8 +1,11 @@
 """Writes the tiny models' folders."""
 
+import io
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "processor_config.json")
@@ -62,15 +65,18 @@ def _write(name: str, path: Path) -> None:
 
     from harness.demo._tiny_models import MAKERS
 
-    with torch.random.fork_rng(devices=[]):
-        model, processor = MAKERS[name]()
     had_progress_bar = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
-    try:
-        model.save_pretrained(path)
-    finally:
-        if had_progress_bar:
-            logging.enable_progress_bar()
+    # transformers' own deprecations, and DeepSpeed's word on stdout that there is no GPU.
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore", FutureWarning)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                model, processor = MAKERS[name]()
+            model.save_pretrained(path)
+        finally:
+            if had_progress_bar:
+                logging.enable_progress_bar()
     processor.save_pretrained(path)
     if name == "llava_next":
         _name_weights_as_published(path / "model.safetensors")

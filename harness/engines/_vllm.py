@@ -170,7 +170,12 @@ class VllmEngine:
                     raise item.error
                 yield Response(item.request, None, prompt=item.prompt, error=_one_line(item.error))
                 continue
-            name = self._add(item)
+            try:
+                name = self._add(item)
+            # What vLLM can tell only with the picture's tokens counted: too long a prompt.
+            except ValueError as error:
+                yield Response(item.request, None, prompt=item.prompt, error=_one_line(error))
+                continue
             flying[name] = item
             began[name] = time.perf_counter()
 
