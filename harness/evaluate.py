@@ -266,8 +266,10 @@ def _drain(
     if limit is not None:
         totals = {task: n if n is None else min(n, limit) for task, n in totals.items()}
     known = dict.fromkeys(totals, 0)
+    began, rows, tokens = time.perf_counter(), 0, 0
     with Progress(totals) as progress:
         for response in engine.generate(requests):
+            rows, tokens = rows + 1, tokens + response.prompt_tokens + response.tokens
             owner: Owner = response.request.owner
             owner.asking.journal.append(response, owner.pixels)
             if response.error is not None and response.passing:
@@ -277,6 +279,12 @@ def _drain(
             progress.add(
                 task, tokens=response.tokens, failed=response.error is not None, rows=1 + new
             )
+    seconds = time.perf_counter() - began
+    known_rows = sum(asking.known for asking in askings)
+    note(
+        f"{rows:,} rows asked, {known_rows:,} known before, {tokens:,} tokens in {seconds:.1f} s "
+        f"({rows / seconds:.1f} rows/s)"
+    )
 
 
 def _start_record(
@@ -305,6 +313,7 @@ def _start_record(
         },
         "partial": options.limit is not None,
         "images": options.images,
+        "to_retry": earlier.get("to_retry", 0),
         "start": earlier.get("start") or _now(),
         "end": None,
     }

@@ -161,6 +161,8 @@ class VllmEngine:
         self, feed: _Feed, flying: dict[str, _Rendered], began: dict[str, float]
     ) -> Iterator[Response]:
         """Move ready requests into the engine; wait for one only when the engine is empty."""
+        from vllm.exceptions import VLLMClientError
+
         while len(flying) < self._ahead:
             item = feed.take(block=not flying)
             if item is None:
@@ -173,7 +175,7 @@ class VllmEngine:
             try:
                 name = self._add(item)
             # What vLLM can tell only with the picture's tokens counted: too long a prompt.
-            except ValueError as error:
+            except (VLLMClientError, ValueError) as error:
                 yield Response(item.request, None, prompt=item.prompt, error=_one_line(error))
                 continue
             flying[name] = item
@@ -328,6 +330,9 @@ def _sampling_params(sampling: Sampling) -> Any:
 
 def _response(rendered: _Rendered, output: Any, seconds: float) -> Response:
     answer = output.outputs[0]
+    if answer.finish_reason not in ("stop", "length"):
+        reason = f"vLLM ended this row with {answer.finish_reason!r}"
+        return Response(rendered.request, None, prompt=rendered.prompt, error=reason, passing=True)
     return Response(
         rendered.request,
         answer.text,
@@ -353,7 +358,7 @@ def _load(plan: VllmPlan) -> Any:
     try:
         from vllm import LLM
 
-        return LLM(
+        llm = LLM(
             model=str(plan.checkpoint.folder),
             dtype=plan.dtype,
             max_model_len=plan.context,
@@ -370,6 +375,8 @@ def _load(plan: VllmPlan) -> Any:
             use_tqdm_on_load=False,
             **kwargs,
         )
+        _send_every_picture(llm)
+        return llm
     # vLLM raises ValueError, RuntimeError, pydantic's and torch's own; to the user each is "this
     # checkpoint cannot be loaded", and why.
     except Exception as error:
@@ -377,6 +384,19 @@ def _load(plan: VllmPlan) -> Any:
             f"vLLM cannot load {plan.checkpoint.ref}: {_one_line(error)}",
             "Try --engine transformers; `harness doctor` shows what is installed.",
         ) from error
+
+
+def _send_every_picture(llm: Any) -> None:
+    """Let each request carry its prepared picture, instead of only the first that shows it.
+
+    vLLM's renderer leaves out what it believes the core holds. That is no longer true once a request
+    was rendered and then refused (too long) or dropped (left early): the next row of the picture
+    then fails, or with the core in another process comes back empty.
+    """
+    from vllm.multimodal.cache import processor_only_cache_from_config
+
+    engine = llm.llm_engine
+    engine.renderer._mm_processor_cache = processor_only_cache_from_config(engine.vllm_config)
 
 
 def _processor(plan: VllmPlan) -> Any:

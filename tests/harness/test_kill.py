@@ -108,7 +108,7 @@ def test_stopped_and_continued(harness: Harness, command: Command, whole: dict[s
     ):
         ended, err = command.cut_off(number, after)
         assert ended == code, err
-        *_, how, last = err.splitlines()
+        *_, how, last = filter(None, err.splitlines())
         assert "answers so far are kept in runs/" in how
         assert how.endswith("the same command continues")
         assert last == word
@@ -132,7 +132,7 @@ def _disk_full(command: Command) -> None:
     out, err = process.communicate(timeout=100)
     assert (process.returncode, out) == (1, "")
     assert "Traceback" not in err
-    *_, how, last = err.splitlines()
+    *_, how, last = filter(None, err.splitlines())
     assert "answers so far are kept" in how
     assert last.startswith("error: [Errno 27] File too large")
     assert before < len(journal_keys()) < ROWS

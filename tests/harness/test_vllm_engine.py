@@ -95,6 +95,24 @@ def test_too_long_prompts_fail_alone(engines: Any) -> None:
         assert not failed[0].passing
 
 
+def test_a_refused_row_does_not_harm_the_next_of_its_picture(engines: Any) -> None:
+    """Text that fits by itself and not with its picture is refused after it was rendered."""
+    vllm, _ = engines
+    (short,) = requests(1)
+    count = vllm._llm.get_tokenizer()
+    words = 0
+    while len(count(vllm._chat.render((Message("user", "kind " * words, 1),))).input_ids) < 1_019:
+        words += 1
+    for more in range(2):
+        shown = short.images[0]._replace(content=f"seen first in a refused row {more}")
+        picture = replace(short, images=(shown,))
+        text = "kind " * (words + more)
+        long = replace(picture, row_id="long", messages=(Message("user", text, 1),))
+        got = answers(vllm, [long, picture])
+        assert "1024" in (got["long"].error or "")
+        assert got[short.row_id].text == answers(vllm, [short])[short.row_id].text
+
+
 def test_more_requests_than_places(engines: Any) -> None:
     """Requests enter as others leave; none is lost however many there are."""
     vllm, _ = engines

@@ -130,7 +130,9 @@ def misbehaving(seed: int, hang: float) -> Fault:
 def serving(fault: Fault | None = None) -> Iterator[Server]:
     """A server for the length of a block."""
     server = Server(fault)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
     thread.start()
     try:
         yield server
