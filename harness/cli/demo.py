@@ -33,7 +33,8 @@ def demo(ctx: click.Context, workspace: Path, models_only: bool) -> None:
     if models_only:
         return
     from harness.cli._options import show
-    from harness.evaluate import EvalOptions, evaluate
+    from harness.evaluate import evaluate
+    from harness.planning import EvalOptions
 
     options = EvalOptions(
         model=str(models["qwen2_vl"]),

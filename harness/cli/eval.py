@@ -77,7 +77,8 @@ def eval_(
       harness eval --model yes --engine constant --tasks biomed --data sample
     """
     from harness.asking import IMAGE_MODES
-    from harness.evaluate import EvalOptions, evaluate
+    from harness.evaluate import evaluate
+    from harness.planning import EvalOptions
 
     if resume is not None and fresh:
         raise click.UsageError("--resume and --fresh exclude each other.", ctx)

@@ -37,8 +37,8 @@ class VllmSettings(CheckpointSettings):
     gpu_memory_utilization: float = 0.9
     enforce_eager: bool = False
     enable_prefix_caching: bool = True
-    mm_processor_cache_gb: float = 1.0
-    """Memory for prepared pictures; bounded, so that it does not grow with the rows."""
+    mm_processor_cache_gb: float = 0.25
+    """Memory for prepared pictures. Rows of one picture follow each other, so little will do."""
     images_per_prompt: int = 1
     multiprocessing: bool = False
     """Run vLLM's core in a process of its own."""
@@ -102,6 +102,7 @@ class VllmEngine:
         self._bos = self._llm.get_tokenizer().bos_token
         self._ahead = plan.appetite
         self._deaths = 0
+        self._swapping = threading.Lock()
         self._names = itertools.count()
 
     def describe(self) -> dict[str, Any]:
@@ -196,7 +197,8 @@ class VllmEngine:
         prompt = None
         try:
             prompt = self._chat.render(request.messages)
-            return _Rendered(request, prompt, self._engine_input(request, prompt))
+            with self._swapping:
+                return _Rendered(request, prompt, self._engine_input(request, prompt))
         # The picture processor and vLLM's checks raise ValueError, TypeError, RuntimeError and
         # their own; each concerns this row alone.
         except Exception as error:  # noqa: BLE001
@@ -223,19 +225,17 @@ class VllmEngine:
                 f"vLLM died {self._deaths} times: {_one_line(error)}",
                 "The answers so far are kept; try --engine transformers, or other --engine-arg.",
             ) from error
-        self.close()
-        self._llm = _load(self._plan)
+        # The feeding thread renders with the engine's own processor.
+        with self._swapping:
+            self.close()
+            self._llm = _load(self._plan)
 
     def _one_by_one(self, suspects: list[_Rendered]) -> Iterator[Response]:
         """Answer the requests that were in flight when the engine died, each alone."""
         for suspect in suspects:
             began = time.perf_counter()
             try:
-                # Rendered again: what was rendered may lie in the caches of the dead engine.
-                again = self._render(suspect.request)
-                if isinstance(again, _Failed):
-                    raise again.error
-                self._add(again)
+                self._add(suspect)
                 output = None
                 while output is None:
                     finished = [o for o in self._llm.llm_engine.step() if o.finished]
@@ -245,7 +245,7 @@ class VllmEngine:
                 yield Response(suspect.request, None, prompt=suspect.prompt, error=reason)
                 self._restart(error)
             else:
-                yield _response(again, output, time.perf_counter() - began)
+                yield _response(suspect, output, time.perf_counter() - began)
 
     def close(self) -> None:
         """Shut the engine down and give the GPU's memory back."""
@@ -389,9 +389,9 @@ def _load(plan: VllmPlan) -> Any:
 def _send_every_picture(llm: Any) -> None:
     """Let each request carry its prepared picture, instead of only the first that shows it.
 
-    vLLM's renderer leaves out what it believes the core holds. That is no longer true once a request
-    was rendered and then refused (too long) or dropped (left early): the next row of the picture
-    then fails, or with the core in another process comes back empty.
+    vLLM's renderer leaves out what it believes the core holds. That is not so once a request was
+    rendered and then refused (too long) or dropped (left early): the next row of the picture then
+    fails, or with the core in another process comes back empty.
     """
     from vllm.multimodal.cache import processor_only_cache_from_config
 

@@ -1,0 +1,124 @@
+"""What an evaluation is asked to do: its options, tasks with rows, settings that name a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.asking import ImageMode
+from harness.engines import Plan
+from harness.errors import UserError
+from harness.files import digest
+from harness.progress import note
+from harness.requests import Sampling
+from harness.runs import RunFolder
+from tasks import RowSource, Task, resolve
+from tasks.sources import NoRows, open_source
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """What `harness eval` is asked to do; the command's options, typed."""
+
+    model: str
+    tasks: tuple[str, ...]
+    engine: str = "auto"
+    engine_args: dict[str, str] = field(default_factory=dict)
+    base_url: str | None = None
+    replicas: int = 1
+    ray: str | None = None
+    data: str | None = None
+    limit: int | None = None
+    max_new_tokens: int | None = None
+    images: ImageMode = "given"
+    out: Path = Path("runs")
+    resume: Path | None = None
+    fresh: bool = False
+    max_failed: float = 0.01
+    allow_pickle: bool = False
+    trust_remote_code: str | None = None
+    dry_run: bool = False
+
+
+class Measured(NamedTuple):
+    """A task whose rows were found."""
+
+    task: Task
+    source: RowSource
+    sampling: Sampling
+
+
+def open_tasks(options: EvalOptions) -> list[Measured]:
+    """Find the rows of every task asked for; those without rows are named and left out.
+
+    Raises:
+        UserError: None has rows, a name is unknown, or the data cannot be read.
+    """
+    measured, skipped = [], []
+    for task in resolve(options.tasks):
+        try:
+            source = open_source(task, options.data)
+            if source.count() == 0:
+                raise NoRows(f"{task.id}: no rows in {source.describe()}")
+        except NoRows as error:
+            skipped.append(error.message)
+            continue
+        tokens = options.max_new_tokens or task.max_new_tokens
+        measured.append(Measured(task, source, Sampling(tokens)))
+    for reason in skipped:
+        note(f"skipped {reason}")
+    if not measured:
+        raise UserError(
+            f"no rows for any of the tasks asked for ({', '.join(options.tasks)})",
+            "--data DIR needs DIR/<task>/test.jsonl or DIR/<task>/*.parquet; "
+            "--data sample draws toy rows.",
+        )
+    return measured
+
+
+def run_settings(options: EvalOptions, plan: Plan, measured: list[Measured]) -> dict[str, Any]:
+    """Everything that determines rows and answers, and nothing that does not."""
+    return {
+        "model": plan.model.fingerprint or plan.model.ref,
+        "answers": plan.identity,
+        "images": options.images,
+        "limit": options.limit,
+        "tasks": {
+            entry.task.id: {
+                "version": entry.task.version,
+                "data": entry.source.fingerprint(),
+                "task_yaml": _own_task_fingerprint(entry.task),
+                "sampling": {**entry.sampling._asdict(), "stop": list(entry.sampling.stop)},
+            }
+            for entry in measured
+        },
+    }
+
+
+def _own_task_fingerprint(task: Task) -> str | None:
+    """A user's own task changes by editing its file; a built-in one by its version."""
+    if task.folder is None:
+        return None
+    return digest((task.folder / "task.yaml").read_text(encoding="utf-8"))
+
+
+def describe_plan(
+    plan: Plan, run: RunFolder, measured: list[Measured], options: EvalOptions
+) -> None:
+    """Say what a run would do (`--dry-run`)."""
+    state = "finished" if run.finished else "continues" if run.path.exists() else "new"
+    note(f"would run: {run.path} ({state})")
+    note(f"engine {plan.name} ({plan.why}), model {plan.model.ref}")
+    for entry in measured:
+        rows = entry.source.count()
+        rows = rows if options.limit is None or rows is None else min(rows, options.limit)
+        path = run.task_folder(entry.task.id) / "responses.jsonl"
+        answered = 0
+        if path.is_file():
+            with path.open("rb") as lines:
+                answered = sum(1 for _ in lines)
+        note(
+            f"  {entry.task.id}: {rows} rows from {entry.source.describe()}, "
+            f"about {answered} answered, at most {entry.sampling.max_new_tokens} new tokens each"
+        )
