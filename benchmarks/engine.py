@@ -206,7 +206,7 @@ def compare(name: str, pairs: list[tuple[Stretch, Stretch]], aim: float) -> None
 
 def part_generate(folder: Path, quick: bool, *, multiprocessing: bool = False) -> None:
     """Our engine over `LLM.generate`; equal texts."""
-    rows, turns = (256, 1) if quick else (768, 3)
+    rows, turns = (256, 1) if quick else (512, 3)
     data = draw(folder, rows, rows)
     bench = Bench(folder, multiprocessing=multiprocessing)
     requests = read_requests(data)
@@ -233,7 +233,7 @@ def part_multiprocess(folder: Path, quick: bool) -> None:
 
 def part_lmms(folder: Path, quick: bool) -> None:
     """`harness eval` from files over lmms-eval's vLLM model on the same files."""
-    rows, turns = (512, 1) if quick else (1024, 3)
+    rows, turns = (512, 1) if quick else (1024, 2)
     data = draw(folder, rows, rows)
     bench = Bench(folder)
     few = {1: 32 if quick else 64, 512: rows}

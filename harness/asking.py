@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
 from harness import images
-from harness.errors import RowError
+from harness.errors import RowError, UserError
 from harness.images import Picture
 from harness.journal import Journal
 from harness.requests import Message, Request, Sampling, request_key
@@ -104,6 +104,15 @@ class Asking:
         """The source's records up to the limit."""
         return islice(self.source.read(self.task.scorer, images=with_images), self.limit)
 
+    def check_ids(self) -> None:
+        """Read all rows once, without pictures, before hours are spent on them.
+
+        Raises:
+            UserError: Two rows have one id.
+        """
+        for _ in self.records(with_images=False):
+            pass
+
     def requests(self) -> Iterator[Request]:
         """Yield a request for every row that has no answer yet; fills `rows`."""
         swaps = self._swaps() if self.mode == "shuffled" else {}
@@ -125,25 +134,34 @@ class Asking:
         self.task.scorer.check(row)
         if not row.images:
             raise RowError("the row has no image")
-        shown = (swap,) if swap is not None else row.images
-        if self.mode in ("given", "shuffled"):
-            contents = [images.fingerprint(images.read(ref)) for ref in shown]
-            key = self._key(row, contents)
-            if self._is_known(row, key, pending):
-                return None
-        pictures = [images.load(ref, self.task.image_formats) for ref in row.images]
-        pixels = images.pixel_hash(pictures[0].image)
-        if self.mode == "shuffled":
-            pictures = [images.load(ref, self.task.image_formats) for ref in shown]
-        elif self.mode == "blank":
-            pictures = [images.blank(picture.image) for picture in pictures]
-        elif self.mode == "none":
-            pictures = []
-        key = self._key(row, [picture.content for picture in pictures])
-        if self._is_known(row, key, pending, pixels):
+        formats = self.task.image_formats
+        files = [images.read(ref) for ref in row.images]
+        contents = [images.fingerprint(data) for data in files]
+        key = self._key(row, contents)
+        if self.mode == "given" and self._is_known(row, key, pending):
             return None
+        pictures = [
+            Picture(images.decode(data, formats, ref.locator), data, content)
+            for data, content, ref in zip(files, contents, row.images, strict=True)
+        ]
+        pixels = images.pixel_hash(pictures[0].image)
+        if self.mode != "given":
+            pictures = self._other_pictures(pictures, swap)
+            key = self._key(row, [picture.content for picture in pictures])
+            if self._is_known(row, key, pending, pixels):
+                return None
         self.rows[row.index] = Asked(key, pixels, None)
         return self._make(row, key, tuple(pictures), pixels)
+
+    def _other_pictures(self, own: list[Picture], swap: ImageRef | None) -> list[Picture]:
+        """What is shown instead of the row's own pictures."""
+        if self.mode == "none":
+            return []
+        if self.mode == "blank":
+            return [images.blank(picture.image) for picture in own]
+        if swap is None:
+            raise RowError("no other picture to show instead")
+        return [images.load(swap, self.task.image_formats)]
 
     def _key(self, row: Row, contents: list[str]) -> str:
         return request_key(
@@ -180,17 +198,29 @@ class Asking:
         return Request(key, row.id, messages, self.sampling, pictures, Owner(self, pixels))
 
     def _swaps(self) -> dict[int, ImageRef]:
-        """For every row another picture: the distinct pictures are passed on in one circle."""
+        """For every row another picture: the distinct pictures are passed on in one circle.
+
+        Rows that carry their pictures (parquet, hub) keep them in memory for as long as this run
+        asks; pictures on disk do not.
+
+        Raises:
+            UserError: There are fewer than two different pictures.
+        """
         refs: dict[str, ImageRef] = {}
         of_row: dict[int, str] = {}
         for row in self.records(with_images=True):
             if isinstance(row, Row) and row.images:
                 try:
-                    content = images.fingerprint(images.read(row.images[0]))
+                    shown = images.load(row.images[0], self.task.image_formats)
                 except RowError:
-                    continue
-                refs.setdefault(content, row.images[0])
-                of_row[row.index] = content
+                    continue  # a damaged picture is nobody else's trouble
+                refs.setdefault(shown.content, row.images[0])
+                of_row[row.index] = shown.content
+        if len(refs) < 2:
+            raise UserError(
+                f"--images shuffled: {self.task.id} has fewer than two different pictures",
+                "Use more rows, or --images blank.",
+            )
         circle = list(refs)
         random.Random(_SHUFFLE_SEED).shuffle(circle)  # noqa: S311 - a repeatable order
         following = dict(zip(circle, circle[1:] + circle[:1], strict=True))

@@ -20,6 +20,7 @@ from harness.records import start_record, utc_now
 from harness.results import assemble, exit_code, score_task
 from harness.runs import RunFolder, differences, find_runs, hash8, new_run
 from harness.scoring import Tally
+from tasks import resolve
 
 
 class Outcome(NamedTuple):
@@ -38,7 +39,9 @@ def evaluate(options: EvalOptions) -> Outcome:
         UserError: The request itself was wrong.
     """
     check_engine(options.engine)
-    measured = open_tasks(options)
+    # Rows on disk are looked for first; a hub's, which take minutes, after the model is checked.
+    measured = open_tasks(options) if options.data else []
+    resolve(options.tasks)
     plan = plan_engine(
         options.engine,
         options.model,
@@ -49,6 +52,7 @@ def evaluate(options: EvalOptions) -> Outcome:
         allow_pickle=options.allow_pickle,
         trust_remote_code=options.trust_remote_code,
     )
+    measured = measured or open_tasks(options)
     settings = run_settings(options, plan, measured)
     run = _choose_run(options, plan, settings)
     if options.dry_run:
@@ -80,7 +84,7 @@ def _choose_run(options: EvalOptions, plan: Plan, settings: dict[str, Any]) -> R
         return run
     found = [] if options.fresh else find_runs(options.out, hash_)
     if found:
-        return next((run for run in found if run.finished), found[0])
+        return found[0]
     return new_run(options.out, plan.model.name, list(options.tasks), hash_)
 
 
@@ -124,6 +128,8 @@ def _run(
             )
             for entry in measured
         ]
+        for asking in askings:
+            asking.check_ids()
         began = time.perf_counter()
         record["engine"] = ask_engine(plan, askings, options.limit) or record["engine"]
         seconds["generate"] = time.perf_counter() - began

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from harness.errors import RowError
 from tasks import ImageRef
+from tasks._paths import is_plain_path
 
 MAX_PIXELS = 89_478_485
 """Largest picture that is decoded (a quarter of a gigabyte as RGB)."""
@@ -69,8 +70,7 @@ def read(ref: ImageRef) -> bytes:
     locator = ref.locator
     if "://" in locator:
         raise RowError(f"image {locator!r} is an address; pictures are read from their folder only")
-    parts = locator.replace("\\", "/").split("/")
-    if not locator or "\0" in locator or locator[0] in "/\\~" or ".." in parts:
+    if not is_plain_path(locator):
         raise RowError(f"image {locator!r} is not a path inside its folder")
     folder, name = os.path.split(locator)
     try:

@@ -75,9 +75,15 @@ def _rescore_task(run: RunFolder, task: Task, out: _RowScores) -> Tally:
                 task,
                 sample.row,
                 sample.text,
-                cluster=sample.scored.cluster,
-                failure=sample.scored.failure,
+                cluster=cluster_of(task, sample.row, sample.pixels),
+                # A row with an answer failed by its label alone, and that is looked at again.
+                failure=sample.scored.failure if sample.text is None else None,
             )
+            if all(column.split != scored.split for column in task.scorer.columns):
+                raise UserError(
+                    f"{task.id} was split into open and closed questions otherwise than now",
+                    "Its scorer was changed: run `harness eval` again.",
+                )
             writer.add(sample._replace(scored=scored))
             tally.add(scored)
             out.add(task, scored)

@@ -32,7 +32,7 @@ class RunFolder:
     @property
     def id(self) -> str:
         """The folder's name."""
-        return self.path.name
+        return self.path.resolve().name
 
     @property
     def finished(self) -> bool:
@@ -49,7 +49,7 @@ class RunFolder:
         Raises:
             UserError: This is no run, or a damaged one, or one of a later version.
         """
-        return self._json("run.json")
+        return self._json("run.json", ("settings", "tasks"))
 
     def results(self) -> dict[str, Any]:
         """`results.json`.
@@ -57,9 +57,9 @@ class RunFolder:
         Raises:
             UserError: The run is not finished, or the file is damaged.
         """
-        return self._json("results.json")
+        return self._json("results.json", ("results", "unreadable", "groups", "model"))
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _json(self, name: str, fields: tuple[str, ...]) -> dict[str, Any]:
         path = self.path / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
@@ -75,6 +75,8 @@ class RunFolder:
             raise UserError(
                 f"{path} has schema version {version}; this program reads up to {SCHEMA_VERSION}"
             )
+        if missing := [field for field in fields if field not in value]:
+            raise UserError(f"{path} is damaged: it has no {', '.join(missing)}")
         return dict(value)
 
     def write(self, record: dict[str, Any]) -> None:

@@ -49,10 +49,13 @@ def score_row(
             failure = str(error)
     if failure is None and text is None:
         failure = "no answer"
-    if failure is not None or text is None:
-        return ScoredRow(row.index, row.split, cluster, None, None, failure)
-    paper, strict = task.scorer.paper(row, text), task.scorer.strict(row, text)
-    return ScoredRow(row.index, row.split, cluster, paper, strict)
+    if failure is None and text is not None:
+        try:
+            paper, strict = task.scorer.paper(row, text), task.scorer.strict(row, text)
+            return ScoredRow(row.index, row.split, cluster, paper, strict)
+        except LabelError as error:
+            failure = str(error)
+    return ScoredRow(row.index, row.split, cluster, None, None, failure)
 
 
 def _schema(task: Task) -> Any:
@@ -61,6 +64,7 @@ def _schema(task: Task) -> Any:
     text, number, flag = pa.string(), pa.float64(), pa.bool_()
     fields = [
         ("row_id", text), ("row_index", pa.int64()), ("split", text), ("cluster", text),
+        ("image_id", text),
         ("image", text), ("pixels", text), ("prompt", text), ("input", text), ("label", text),
         ("options", text), ("text", text), ("finish_reason", text), ("failed", flag),
         ("reason", text),
@@ -88,6 +92,11 @@ class SampleWriter:
 
         self._schema = _schema(task)
         self._names = {protocol: _metrics(task, protocol) for protocol in PROTOCOLS}
+        self._wrong = {
+            (protocol, column.split): dict.fromkeys(task.scorer.metrics(protocol, column), 0.0)
+            for protocol in PROTOCOLS
+            for column in task.scorer.columns
+        }
         self._columns: dict[str, list[Any]] = {name: [] for name in self._schema.names}
         self._waiting = 0
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
@@ -100,6 +109,7 @@ class SampleWriter:
         put["row_index"].append(row.index)
         put["split"].append(row.split)
         put["cluster"].append(_clean(scored.cluster))
+        put["image_id"].append(_clean(row.image_id))
         put["image"].append(_clean(sample.image))
         put["pixels"].append(sample.pixels)
         put["prompt"].append(_clean(sample.prompt))
@@ -112,9 +122,10 @@ class SampleWriter:
         put["reason"].append(_clean(scored.failure))
         for protocol in PROTOCOLS:
             result = scored.under(protocol)
+            # A failed row counts as wrong: its column's values are 0, as in the score.
+            values = result.metrics if result else self._wrong[protocol, row.split]
             for name in self._names[protocol]:
-                value = result.metrics.get(name) if result else None
-                put[f"{protocol}_{name}"].append(value)
+                put[f"{protocol}_{name}"].append(values.get(name))
             put[f"{protocol}_parsed"].append(_clean(result.parsed) if result else None)
             put[f"{protocol}_unparsed"].append(result.unparsed if result else None)
             put[f"{protocol}_guessed"].append(result.guessed if result else None)
@@ -188,6 +199,8 @@ def _sample(fields: dict[str, Any]) -> Sample:
         label=tuple(label) if isinstance(label, list) else label,
         split=fields["split"],
         options=tuple(json.loads(fields["options"] or "[]")),
+        # The earliest samples keep the cluster alone, which then stands for the picture.
+        image_id=fields.get("image_id", fields["cluster"]),
     )
     nothing: Scored | None = None
     scored = ScoredRow(row.index, row.split, fields["cluster"], nothing, nothing, fields["reason"])

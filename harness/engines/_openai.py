@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import email.utils
-import io
-import os
 import random
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from harness.engines import _openai_wire as wire
 from harness.engines._base import ModelInfo
+from harness.engines._openai_http import Line, check_address, read_key
 from harness.errors import UserError
-from harness.images import Picture
-from harness.requests import Message, Request, Response, Sampling
+from harness.requests import Request, Response
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
-_MEDIA = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 _LONGEST_WAIT = 60.0
-# Statuses that say "later": time-out, conflict, too early, too many, and every 5xx.
-_PASSING = frozenset((408, 409, 425, 429))
-_HOPELESS = {
-    401: "The key is missing or wrong: set OPENAI_API_KEY",
-    403: "The key may not use this model",
-    404: "The server knows no such model or address: check --model and --base-url",
-}
+_ENOUGH_UNCONNECTED = 8
 
 
 @dataclass(frozen=True)
@@ -40,13 +30,14 @@ class OpenAISettings:
     backoff: float = 0.5
     """Seconds before the second attempt, doubled with each; a `Retry-After` header goes first."""
     timeout: float = 300.0
-    """Seconds for one answer."""
+    """Seconds a server may be silent, and seconds one answer may take (looked at whenever a piece
+    of it comes, so that an attempt ends after twice as long at most; 20 seconds to connect)."""
     attempts: int = 6
     """How often a request is sent before it fails; a resumed run sends it again."""
     max_tokens_field: str = "max_tokens"
     """`max_completion_tokens` for models that refuse `max_tokens`."""
     vllm_fields: bool = False
-    """Send `skip_special_tokens` and `seed` too, which vLLM's server understands."""
+    """Send `skip_special_tokens` too, which vLLM's server understands and others may refuse."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -60,13 +51,22 @@ class OpenAISettings:
 
 @dataclass(frozen=True)
 class OpenAIPlan:
-    """A served model."""
+    """A served model.
+
+    Raises:
+        UserError: `base_url` is no address, or OPENAI_API_KEY cannot be a key.
+    """
 
     ref: str
     base_url: str
     settings: OpenAISettings = field(default_factory=OpenAISettings)
     name: str = "openai"
     why: str = "asked for"
+
+    def __post_init__(self) -> None:
+        """Check the address and the key."""
+        check_address(self.base_url)
+        read_key()
 
     @property
     def model(self) -> ModelInfo:
@@ -86,22 +86,6 @@ class OpenAIPlan:
     def start(self) -> OpenAIEngine:
         """Nothing is sent yet."""
         return OpenAIEngine(self)
-
-
-class _Failure(Exception):
-    """One attempt went wrong."""
-
-    def __init__(self, reason: str, *, passing: bool, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.passing = passing
-        self.wait = wait
-
-
-class _Answer(NamedTuple):
-    text: str
-    finish_reason: str | None
-    prompt_tokens: int
-    tokens: int
 
 
 class _Gate:
@@ -125,6 +109,11 @@ class _Gate:
             self._now = max(1.0, self._now / 2)
 
 
+class _Done(NamedTuple):
+    response: Response
+    connected: bool = True
+
+
 class OpenAIEngine:
     """Keeps N requests in flight and retries what may pass.
 
@@ -134,21 +123,13 @@ class OpenAIEngine:
     streams = False
 
     def __init__(self, plan: OpenAIPlan) -> None:
-        import httpx
-
-        key = os.environ.get("OPENAI_API_KEY", "")
         settings = plan.settings
         self._plan = plan
-        self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(settings.timeout, connect=min(settings.timeout, 20.0)),
-            limits=httpx.Limits(max_connections=settings.concurrency),
-            # A redirect would carry prompts and pictures to an address nobody named.
-            follow_redirects=False,
-        )
+        self._line = Line(plan.base_url, settings.timeout, settings.concurrency)
         self._gate = _Gate(settings.concurrency)
         self._jitter = random.Random()  # noqa: S311 - spreads retries, hides nothing
         self._stopping = threading.Event()
+        self._connected = False
 
     def describe(self) -> dict[str, Any]:
         """Address and model."""
@@ -158,60 +139,100 @@ class OpenAIEngine:
         """Answer in the order in which answers come.
 
         Raises:
-            UserError: The server refuses the key, the model or the address.
+            UserError: The server refuses the key, the model or the address, or nothing listens.
         """
         stream = iter(requests)
-        flying: set[Future[Response]] = set()
+        flying: set[Future[_Done]] = set()
+        lost: list[Response] = []  # held back until it is clear whether a server is there
         exhausted = False
-        with ThreadPoolExecutor(self._plan.settings.concurrency) as pool:
-            try:
-                while flying or not exhausted:
-                    while not exhausted and len(flying) < self._gate.width:
-                        request = next(stream, None)
-                        if request is None:
-                            exhausted = True
+        try:
+            while flying or not exhausted:
+                while not exhausted and len(flying) < self._gate.width:
+                    request = next(stream, None)
+                    if request is None:
+                        exhausted = True
+                    else:
+                        flying.add(self._start(request))
+                if not flying:
+                    break
+                done, flying = wait(flying, return_when=FIRST_COMPLETED)
+                for future in done:
+                    if future.exception() is None:
+                        response, connected = future.result()
+                        if connected:
+                            yield response
                         else:
-                            flying.add(pool.submit(self._answer, request))
-                    done, flying = wait(flying, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield future.result()
-            finally:
-                # Reached early when the caller stops or the server is hopeless: end the waits.
-                self._stopping.set()
-                for future in flying:
-                    future.cancel()
-        self._stopping.clear()
+                            lost.append(response)
+                for error in filter(None, map(Future.exception, done)):
+                    raise error
+                if self._connected:
+                    yield from lost
+                    lost.clear()
+                elif len(lost) >= _ENOUGH_UNCONNECTED or (lost and exhausted and not flying):
+                    raise UserError(
+                        f"nothing listens at {self._plan.base_url}: {lost[0].error}",
+                        "Start the server, or check --base-url.",
+                    )
+        except BaseException:
+            # The caller stops, or the server is hopeless: nobody waits for what is in flight.
+            self.close()
+            raise
 
-    def _answer(self, request: Request) -> Response:
-        body = _body(self._plan, request)
-        began = time.perf_counter()
-        failure = _Failure("not asked", passing=True)
-        for attempt in range(self._plan.settings.attempts):
+    def _start(self, request: Request) -> Future[_Done]:
+        """Ask in a thread of its own: Python's exit waits for a pool's threads, not for these."""
+        future: Future[_Done] = Future()
+
+        def work() -> None:
             try:
-                answer = self._send(body)
-            except _Failure as error:
+                future.set_result(self._answer(request))
+            # Raised again where the answers are waited for.
+            except BaseException as error:  # noqa: BLE001
+                future.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return future
+
+    def _answer(self, request: Request) -> _Done:
+        settings = self._plan.settings
+        body = wire.body(
+            self._plan.ref,
+            request,
+            tokens_field=settings.max_tokens_field,
+            vllm=settings.vllm_fields,
+        )
+        began = time.perf_counter()
+        failure = wire.Failure("not asked", passing=True)
+        for attempt in range(settings.attempts):
+            try:
+                answer = self._line.send(body)
+            except wire.Failure as error:
                 failure = error
-                last = attempt + 1 == self._plan.settings.attempts
+                self._connected |= error.connected
+                if error.crowded:
+                    self._gate.too_many()
+                last = attempt + 1 == settings.attempts
                 if not error.passing or last or self._pause(attempt, error.wait):
                     break
             else:
+                self._connected = True
                 self._gate.went_well()
-                seconds = time.perf_counter() - began
-                return Response(
+                response = Response(
                     request,
                     answer.text,
                     answer.finish_reason,
                     prompt_tokens=answer.prompt_tokens,
                     tokens=answer.tokens,
-                    seconds=seconds,
+                    seconds=time.perf_counter() - began,
                 )
-        return Response(
+                return _Done(response)
+        response = Response(
             request,
             None,
             error=str(failure),
             passing=failure.passing,
             seconds=time.perf_counter() - began,
         )
+        return _Done(response, failure.connected)
 
     def _pause(self, attempt: int, asked: float | None) -> bool:
         """Wait before the next attempt; True if the engine is being stopped meanwhile."""
@@ -219,120 +240,7 @@ class OpenAIEngine:
         spread = self._jitter.uniform(0.5, 1.5) if asked is None else 1.0
         return self._stopping.wait(min(_LONGEST_WAIT, seconds * spread))
 
-    def _send(self, body: dict[str, Any]) -> _Answer:
-        import httpx
-
-        url = f"{self._plan.base_url}/chat/completions"
-        try:
-            reply = self._client.post(url, json=body)
-        except httpx.TimeoutException as error:
-            raise _Failure(f"no answer in time ({type(error).__name__})", passing=True) from error
-        except httpx.TransportError as error:
-            raise _Failure(f"connection: {type(error).__name__}: {error}", passing=True) from error
-        if reply.status_code != 200:
-            raise self._refused(reply)
-        return _read(reply)
-
-    def _refused(self, reply: Any) -> Exception:
-        status, said = reply.status_code, _said(reply)
-        if status in _HOPELESS:
-            return UserError(f"{self._plan.base_url} answers {status}: {said}", _HOPELESS[status])
-        if status == 429:
-            self._gate.too_many()
-        passing = status in _PASSING or status >= 500
-        pause = _retry_after(reply) if passing else None
-        return _Failure(f"the server answers {status}: {said}", passing=passing, wait=pause)
-
     def close(self) -> None:
         """Close the connections."""
         self._stopping.set()
-        self._client.close()
-
-
-def _body(plan: OpenAIPlan, request: Request) -> dict[str, Any]:
-    sampling: Sampling = request.sampling
-    pictures = iter(request.images)
-    body: dict[str, Any] = {
-        "model": plan.ref,
-        "messages": [_message(message, pictures) for message in request.messages],
-        "temperature": sampling.temperature,
-        plan.settings.max_tokens_field: sampling.max_new_tokens,
-    }
-    if sampling.top_p != 1.0:
-        body["top_p"] = sampling.top_p
-    if sampling.stop:
-        body["stop"] = list(sampling.stop)
-    if sampling.seed is not None:
-        body["seed"] = sampling.seed
-    if plan.settings.vllm_fields:
-        body["skip_special_tokens"] = sampling.skip_special_tokens
-    return body
-
-
-def _message(message: Message, pictures: Iterator[Picture]) -> dict[str, Any]:
-    if not message.images:
-        return {"role": message.role, "content": message.text}
-    shown = [
-        {"type": "image_url", "image_url": {"url": _data_url(next(pictures))}}
-        for _ in range(message.images)
-    ]
-    return {"role": message.role, "content": [*shown, {"type": "text", "text": message.text}]}
-
-
-def _data_url(picture: Picture) -> str:
-    """The file's own bytes where servers take its format; else, and for a made picture, PNG."""
-    data = picture.data or b""
-    media = next((name for start, name in _MEDIA.items() if data.startswith(start)), None)
-    if media is None:
-        encoded = io.BytesIO()
-        picture.image.save(encoded, "PNG")
-        data, media = encoded.getvalue(), "image/png"
-    return f"data:{media};base64,{base64.b64encode(data).decode()}"
-
-
-def _read(reply: Any) -> _Answer:
-    """The answer in a reply; whatever else a server may send is a failure that may pass."""
-    try:
-        content = reply.json()
-        choice = content["choices"][0]
-        text = choice["message"].get("content")
-        if text is None:
-            text = choice["message"].get("refusal") or ""
-        if not isinstance(text, str):
-            raise TypeError(f"content is {type(text).__name__}")
-        usage = content.get("usage") or {}
-        return _Answer(
-            text,
-            choice.get("finish_reason"),
-            int(usage.get("prompt_tokens") or 0),
-            int(usage.get("completion_tokens") or 0),
-        )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        reason = f"not a chat completion ({type(error).__name__}: {error})"
-        raise _Failure(reason, passing=True) from error
-
-
-def _said(reply: Any) -> str:
-    """The server's own words, shortened to a line."""
-    try:
-        error = reply.json()["error"]
-        text = error["message"] if isinstance(error, dict) else str(error)
-    except (ValueError, KeyError, TypeError):
-        text = reply.text
-    line = " ".join(str(text).split())
-    return line if len(line) <= 300 else f"{line[:300]} ..."
-
-
-def _retry_after(reply: Any) -> float | None:
-    """Seconds that a `Retry-After` header asks for, as a number or a date."""
-    header = reply.headers.get("retry-after")
-    if header is None:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
+        self._line.close()

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from harness.engines._chat import TEMPLATE_DATE, ChatTemplate
 from harness.engines._checkpoint import CheckpointPlan, CheckpointSettings
+from harness.engines._failures import is_out_of_memory, one_line, reason_of
 from harness.errors import RowError, UserError
 from harness.requests import Request, Response, Sampling
 
@@ -162,7 +163,7 @@ class TransformersEngine:
                     asked.append(_Asked(request, self._render(request)))
                 # A template may refuse a conversation with any error of its own.
                 except Exception as error:  # noqa: BLE001
-                    yield Response(request, None, error=_reason(error))
+                    yield Response(request, None, error=reason_of(error))
             asked.sort(key=lambda a: (*a.kind, a.size))
             for _, group in itertools.groupby(asked, key=lambda a: a.kind):
                 rest = list(group)
@@ -184,12 +185,20 @@ class TransformersEngine:
 
         try:
             responses = self._run(batch)
-        except torch.AcceleratorError:
-            raise  # after it, everything fails in this process
+        except torch.AcceleratorError as error:
+            # After it everything fails in this process: a row that is known to be the cause is
+            # written down, and the run has to be begun again.
+            if len(batch) == 1:
+                yield batch[0].failed(reason_of(error))
+            raise UserError(
+                f"the GPU failed on a batch of {len(batch)}: {reason_of(error)}",
+                "The answers so far are kept, and the same command continues; "
+                "--engine-arg batch_size=1 finds the row if it happens again.",
+            ) from error
         # Processors and models raise anything on a picture they cannot use; one row must not
         # cost the others.
         except Exception as error:  # noqa: BLE001
-            out_of_memory, reason = _is_out_of_memory(error), _reason(error)
+            out_of_memory, reason = is_out_of_memory(error), reason_of(error)
         else:
             yield from responses
             return
@@ -358,7 +367,7 @@ def _load(plan: TransformersPlan) -> tuple[Any, Any]:
     # own and more; to the user each is "this checkpoint cannot be loaded", and why.
     except Exception as error:
         raise UserError(
-            f"transformers cannot load {checkpoint.ref}: {_one_line(str(error))}",
+            f"transformers cannot load {checkpoint.ref}: {one_line(str(error))}",
             "`harness doctor` shows what is installed and what is missing.",
         ) from error
     return model.eval(), processor
@@ -368,24 +377,3 @@ def _device_map(wanted: str) -> str:
     import torch
 
     return "cpu" if wanted == "auto" and not torch.cuda.is_available() else wanted
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    import torch
-
-    # On a CPU, torch raises a plain RuntimeError.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, RowError):
-        return str(error)
-    name = "out of memory" if _is_out_of_memory(error) else type(error).__name__
-    return _one_line(f"{name}: {error}")
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 400 else f"{line[:400]} ..."

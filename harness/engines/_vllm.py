@@ -19,6 +19,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from harness.engines._chat import TEMPLATE_DATE, ChatTemplate
 from harness.engines._checkpoint import CheckpointPlan, CheckpointSettings
+from harness.engines._failures import is_out_of_memory, reason_of
 from harness.errors import UserError
 from harness.requests import Request, Response, Sampling
 
@@ -171,13 +172,13 @@ class VllmEngine:
             if isinstance(item, _Failed):
                 if item.request is None:
                     raise item.error
-                yield Response(item.request, None, prompt=item.prompt, error=_one_line(item.error))
+                yield Response(item.request, None, prompt=item.prompt, error=reason_of(item.error))
                 continue
             try:
                 name = self._add(item)
             # What vLLM can tell only with the picture's tokens counted: too long a prompt.
             except (VLLMClientError, ValueError) as error:
-                yield Response(item.request, None, prompt=item.prompt, error=_one_line(error))
+                yield Response(item.request, None, prompt=item.prompt, error=reason_of(error))
                 continue
             flying[name] = item
             began[name] = time.perf_counter()
@@ -222,7 +223,7 @@ class VllmEngine:
         self._deaths += 1
         if self._deaths > _MOST_DEATHS:
             raise UserError(
-                f"vLLM died {self._deaths} times: {_one_line(error)}",
+                f"vLLM died {self._deaths} times: {reason_of(error)}",
                 "The answers so far are kept; try --engine transformers, or other --engine-arg.",
             ) from error
         # The feeding thread renders with the engine's own processor.
@@ -241,8 +242,14 @@ class VllmEngine:
                     finished = [o for o in self._llm.llm_engine.step() if o.finished]
                     output = finished[0] if finished else None
             except Exception as error:  # noqa: BLE001 - this is the row that kills the engine
-                reason = f"the engine fails on this row: {_one_line(error)}"
-                yield Response(suspect.request, None, prompt=suspect.prompt, error=reason)
+                reason = f"the engine fails on this row: {reason_of(error)}"
+                yield Response(
+                    suspect.request,
+                    None,
+                    prompt=suspect.prompt,
+                    error=reason,
+                    passing=is_out_of_memory(error),
+                )
                 self._restart(error)
             else:
                 yield _response(suspect, output, time.perf_counter() - began)
@@ -381,7 +388,7 @@ def _load(plan: VllmPlan) -> Any:
     # checkpoint cannot be loaded", and why.
     except Exception as error:
         raise UserError(
-            f"vLLM cannot load {plan.checkpoint.ref}: {_one_line(error)}",
+            f"vLLM cannot load {plan.checkpoint.ref}: {reason_of(error)}",
             "Try --engine transformers; `harness doctor` shows what is installed.",
         ) from error
 
@@ -405,8 +412,3 @@ def _processor(plan: VllmPlan) -> Any:
     return AutoProcessor.from_pretrained(
         plan.checkpoint.folder, trust_remote_code=plan.checkpoint.remote_code
     )
-
-
-def _one_line(error: BaseException) -> str:
-    line = " ".join(f"{type(error).__name__}: {error}".split())
-    return line if len(line) <= 400 else f"{line[:400]} ..."

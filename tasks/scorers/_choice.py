@@ -75,13 +75,17 @@ def choose_strict(text: str, texts: Sequence[str]) -> int | None:
     cues = list(_ANSWER.finditer(plain))
     for cue in reversed(cues):
         if letter := _letter_at(plain, cue.end(), letters):
-            return letters.index(letter)
-    leading = re.match(rf"[({{\[]?([{letters}])(?:[)\]}}.:,]|\s+[-\u2013\u2014])(?!\w)", plain)
+            rest = plain[cue.end() :].split(letter, 1)[1]
+            return None if _goes_on(rest, letters) else letters.index(letter)
+    leading = re.match(rf"([({{\[]?)([{letters}])([)\]}}.:,]|\s+[-\u2013\u2014])(?!\w)", plain)
     if leading:
-        several = re.match(
-            rf"[\s,/]*(?:or|and|,|/)?\s*[({{\[]?[{letters}]\b", plain[leading.end() :]
-        )
-        return None if several else letters.index(leading.group(1))
+        opening, letter, closing = leading.groups()
+        # "A) lung B) heart": letters in the same form are a list of the options, not a choice.
+        form = rf"(?<![\w({{\[]){re.escape(opening)}([{letters}]){re.escape(closing)}(?!\w)"
+        listed = set(re.findall(form, plain)) - {letter}
+        if listed or _goes_on(plain[leading.end(2) :], letters):
+            return None
+        return letters.index(letter)
     bold = set(re.findall(rf"(?:\*\*|__)\(?([{letters}])[).:]?(?:\*\*|__)", text))
     named = {_letter_at(plain, cue.end(), letters) for cue in _OPTION.finditer(plain)} - {None}
     for marked in (bold, named, set(re.findall(rf"\(([{letters}])\)", plain))):
@@ -92,6 +96,12 @@ def choose_strict(text: str, texts: Sequence[str]) -> int | None:
         if len(said) == 1:
             return said.pop()
     return None
+
+
+def _goes_on(rest: str, letters: str) -> bool:
+    """Whether another letter is joined on: `B or C`, `A, B`."""
+    joined = rf"[\s)\]}}.*]*(?:(?:or|and|,|/|&)\s*)+[({{\[]?[{letters}](?![\w'])"
+    return re.match(joined, rest) is not None
 
 
 def _letter_at(text: str, start: int, letters: str) -> str | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-_YES = frozenset(
-    ("yes", "yeah", "yep", "yup", "yea", "true", "correct", "affirmative", "indeed", "certainly")
-)
+_YES = frozenset(("yes", "yeah", "yep", "yup", "yea", "true", "correct", "affirmative"))
 _NO = frozenset(("no", "nope", "nah", "false", "incorrect", "untrue"))
+_ADJECTIVES = frozenset(("true", "correct", "false", "incorrect", "untrue", "affirmative"))
+# "true that ...", "correct because ..." decide; "the correct answer", "a false positive" do not.
+_AFTER_ADJECTIVE = frozenset(
+    ("that", "because", "since", "as", "and", "but", "or", "for", "in", "here", "yes", "no")
+)
 _NEGATIONS = frozenset(("not", "never", "cannot", "isnt", "wasnt", "arent", "doesnt", "dont"))
-# A negation reaches over an adverb or an article: "not entirely correct", "isn't a true ...".
-_REACH = 2
+# A negation reaches over a few words: "not entirely correct", "not at all true".
+_REACH = 4
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|[^\w\s]|_|\n")
 _JOINS = frozenset(("and", "or", "but", "yes", "no", "nor", "wait", "sorry", "actually"))
 
@@ -28,6 +31,8 @@ def polarity(text: str) -> str | None:
     words = _WORD.findall(text.lower().replace("\u2019", "'"))
     said: str | None = None
     for position, word in enumerate(words):
+        if word in _ADJECTIVES and _describes(words, position):
+            continue
         if word in _YES or word in _NO:
             if said is not None and word == "no" and _is_determiner(words, position):
                 continue
@@ -37,6 +42,11 @@ def polarity(text: str) -> str | None:
                 return "both"
             said = now
     return said
+
+
+def _describes(words: list[str], position: int) -> bool:
+    following = words[position + 1] if position + 1 < len(words) else ""
+    return following[:1].isalnum() and following not in _AFTER_ADJECTIVE
 
 
 def _is_determiner(words: list[str], position: int) -> bool:

@@ -86,7 +86,10 @@ class ExactVqa:
         if label.strip().lower() in ("yes", "no"):
             return strict_closed(label, text)
         scored = self.paper(row, text)
-        return scored._replace(unparsed=not scored.parsed)
+        if scored.parsed:
+            return scored
+        # An answer of which nothing is left is none, even to a label of which nothing is left.
+        return scored._replace(metrics={"accuracy": 0.0}, unparsed=True)
 
 
 def _paper_closed(label: str, text: str) -> Scored:

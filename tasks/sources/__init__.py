@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tasks._errors import UserError
@@ -46,7 +47,7 @@ def open_source(task: Task, data: str | None) -> RowSource:
             raise NoRows(f"{task.id}: a task of your own has no sample rows")
         return SampleRows(task.id)
     if data is not None:
-        root = Path(data).resolve()
+        root = Path(os.path.realpath(data))
         if not root.is_dir():
             raise UserError(f"--data {data}: no such folder")
         return folder_rows(root / task.id, task.id)
@@ -63,7 +64,7 @@ def folder_rows(folder: Path, task_id: str) -> RowSource:
     Raises:
         NoRows: Neither `test.jsonl` nor a parquet file is there.
     """
-    folder = folder.resolve()
+    folder = Path(os.path.realpath(folder))  # of a loop of links too, unlike Path.resolve
     lines = folder / "test.jsonl"
     if lines.is_file():
         return JsonlRows(lines)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks._errors import UnreadableRow, UserError
 from tasks._types import HubDataset, Row, Scorer, Unreadable
-from tasks.sources._local import embedded_image
+from tasks.sources._local import embedded_image, hash_files
 from tasks.sources._records import parse_record, refuse_repeated_ids
 
 _OFFLINE_HINT = (
@@ -78,7 +78,7 @@ class HubRows:
         if self._place == self.dataset.repo:
             return str(builder.hash)
         files = builder.config.data_files[self.dataset.split]
-        return str(self._ask(lambda: _hash_files(files, self._place)))
+        return str(self._ask(lambda: hash_files(map(Path, files), Path(self._place))))
 
     @cached_property
     def _table(self) -> Any:
@@ -163,16 +163,3 @@ def _quiet_datasets() -> Any:
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     return datasets
-
-
-def _hash_files(files: list[str], root: str) -> str:
-    """Hash of files' contents and of their paths under `root`, 32 hex digits."""
-    import xxhash
-
-    hashed = xxhash.xxh3_128()
-    for name in sorted(files):
-        hashed.update(os.path.relpath(name, root).encode() + b"\0")
-        with Path(name).open("rb") as file:
-            while chunk := file.read(1 << 22):
-                hashed.update(chunk)
-    return hashed.hexdigest()

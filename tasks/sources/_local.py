@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tasks._errors import UnreadableRow, UserError
+from tasks._paths import is_plain_path
 from tasks._types import ImageRef, Row, Scorer, Unreadable
 from tasks.sources._records import parse_record, refuse_repeated_ids
 
@@ -41,6 +43,8 @@ class JsonlRows:
     def _picture_stat(self, line: bytes) -> bytes:
         try:
             image = json.loads(line).get("image")
+            if not is_plain_path(image):
+                return b"?"
             stat = (self.path.parent / image).stat()
         except (ValueError, TypeError, AttributeError, OSError, RecursionError):
             return b"?"
@@ -85,6 +89,19 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any] | UnreadableRow]:
             yield record if isinstance(record, dict) else UnreadableRow("not a JSON object")
 
 
+def hash_files(files: Iterable[Path], root: Path) -> str:
+    """Hash of files' contents and of their paths under `root`, 32 hex digits."""
+    import xxhash
+
+    hashed = xxhash.xxh3_128()
+    for path in sorted(files):
+        hashed.update(os.path.relpath(path, root).encode() + b"\0")
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 22):
+                hashed.update(chunk)
+    return hashed.hexdigest()
+
+
 class ParquetRows:
     """`FOLDER/*.parquet` as the hub stores it: `image` is a struct of `bytes` and `path`."""
 
@@ -97,10 +114,8 @@ class ParquetRows:
         return f"{self.folder} ({len(self.files)} parquet)"
 
     def fingerprint(self) -> str:
-        """Names, sizes and times of change of the files."""
-        stats = [(path.name, path.stat()) for path in self.files]
-        text = "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Hash of the files' names and contents."""
+        return hash_files(self.files, self.folder)
 
     def count(self) -> int:
         """Rows as the files' footers say."""
@@ -161,9 +176,6 @@ def embedded_image(
         index: Its position, which names the picture.
         root: Folder of pictures that are given by path.
         images: Whether the record was read with its picture; else only the name is given.
-
-    Raises:
-        UnreadableRow: The field holds neither.
     """
     if not images:
         return (ImageRef(f"row {index}"),)
@@ -179,4 +191,5 @@ def embedded_image(
         image = path
     if isinstance(image, str) and root is not None:
         return (ImageRef(image, root=root),)
-    raise UnreadableRow("`image` holds neither bytes nor a path")
+    # Named but not there: the row fails when its picture is read.
+    return (ImageRef(f"row {index}"),)

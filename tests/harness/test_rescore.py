@@ -118,5 +118,5 @@ def test_unfinished_and_damaged_runs(harness: Harness, run: RunFolder) -> None:
         assert "in use" in refused(harness, run).err
     (run.path / "run.json").write_text('{"schema_version": 1}')
     assert "damaged" in refused(harness, run).err
-    (run.path / "run.json").write_text('{"schema_version": 1, "tasks": ["gone"]}')
+    (run.path / "run.json").write_text('{"schema_version": 1, "settings": {}, "tasks": ["gone"]}')
     assert "unknown task 'gone'" in refused(harness, run).err

@@ -12,6 +12,7 @@ import pytest
 from engine_helpers import answers, ask, changed, start, texts
 from harness_helpers import Harness, closed_rows
 
+from harness.errors import UserError
 from harness.requests import Response
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -160,8 +161,14 @@ def test_a_broken_device_is_no_rows_fault(engine: Any, monkeypatch: pytest.Monke
 
     error = torch.AcceleratorError("CUDA error: device-side assert triggered")
     monkeypatch.setattr(engine._model, "generate", Limited(engine, 0, error))
-    with pytest.raises(torch.AcceleratorError):
+    with pytest.raises(UserError, match=r"batch of 3.*device-side assert"):
         list(engine.generate(ask(i) for i in range(3)))
+    alone = engine.generate([ask(0)])
+    response = next(alone)
+    assert "device-side assert" in (response.error or "")
+    assert not response.passing
+    with pytest.raises(UserError, match="batch_size=1"):
+        next(alone)
 
 
 def bounded(folder: Path, target: Path, **bounds: Any) -> Path:

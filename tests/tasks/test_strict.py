@@ -28,6 +28,9 @@ def strict(task: str, label: str | tuple[str, ...], text: str, **more: object) -
         ("yes", "Yes, there is no fracture.", 1), ("no", "normal", 0), ("no", "unknown", 0),
         ("no", "Nothing is seen", 0), ("yes", "eyes", 0), ("yes", "", 0), ("no", "I am not sure", 0),
         ("Yes.", "yes", 1), (" NO ", "no", 1), ("yes", "**Yes**", 1), ("yes", "Yes\nNo", 0),
+        ("no", "Certainly not, no.", 1), ("no", "No, certainly not.", 1), ("yes", "It is true that it is.", 1),
+        ("no", "The correct answer is no.", 1), ("no", "No, it is certainly healthy.", 1),
+        ("no", "The statement is not at all true.", 1), ("no", "No, a false positive", 1),
         ("left", "On the left side.", 1), ("left", "leftward", 0), ("left lung", "the left-lung", 1),
     ],
 )  # fmt: skip
@@ -65,7 +68,9 @@ OPTIONS = ("large mass", "mass", "vitamin C deficiency", "The aorta")
         ("It shows Vitamin C in the blood", None), ("A or B", None), ("(A) or (B)", None),
         ("A, B", None), ("", None), ("nothing", None), ("A picture of a heart", None),
         ("large mass or the aorta", None), ("massive", None), ("E", None), ("(A) and (C)", None),
-        ("I think a doctor should look", None), ("B/C", None),
+        ("I think a doctor should look", None), ("B/C", None), ("Answer: B, C", None),
+        ("A) lung\nB) heart\nC) liver\nD) spleen", None), ("A: lung, B: heart", None),
+        ("The answer is B or C", None), ("(A) no. (B) yes.", None), ("The answer is B and not C", "B"),
     ],
 )  # fmt: skip
 def test_lettered_choice(text: str, letter: str | None) -> None:
@@ -116,6 +121,7 @@ def test_flood_answers() -> None:
     assert strict("floodnet", "yes", "Yes, it is.").metrics["accuracy"] == 1
     assert strict("floodnet", "flooded", "non flooded").metrics["accuracy"] == 0
     assert strict("floodnet", "4", "Four").metrics["accuracy"] == 1
+    assert strict("floodnet", "A", "").metrics["accuracy"] == 0
 
 
 @pytest.mark.parametrize(
