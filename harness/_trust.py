@@ -14,6 +14,7 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _TRAINER_STATE = frozenset((
     "training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth",
 ))  # fmt: skip
+_GENERATE = "custom_generate/generate.py"
 _ADAPTER_HINT = "This is a LoRA adapter: merge it into its base model first."
 
 
@@ -110,13 +111,18 @@ def _code_names(config: dict[str, Any]) -> set[str]:
     return names
 
 
-def check_code(folder: Path, ref: str, revision: str | None, trusted: str | None) -> None:
-    """Refuse code of the checkpoint's own, unless it is pinned to what lies there."""
-    wanted: set[str] = set()
+def check_code(folder: Path, ref: str, revision: str | None, trusted: str | None) -> bool:
+    """Refuse code of the checkpoint's own, unless it is pinned to what lies there.
+
+    Returns:
+        Whether loading the checkpoint runs such code.
+    """
+    # transformers runs this file for whoever trusts a checkpoint's code, named or not.
+    wanted = {_GENERATE} if (folder / _GENERATE).exists() else set()
     for path in sorted(folder.glob("*config.json")):
         wanted |= _code_names(_read_object(path))
-    if not wanted:
-        return
+    if not wanted and (trusted is None or not _code_files(folder)):
+        return False
     pin = revision or _code_pin(folder)
     if any("--" in name for name in wanted):
         raise UserError(
@@ -133,10 +139,16 @@ def check_code(folder: Path, ref: str, revision: str | None, trusted: str | None
             f"--trust-remote-code {trusted} is not the revision of {ref}, which is {pin}",
             "The code may have changed since you read it: read it again, then pass that revision.",
         )
+    return bool(wanted)
+
+
+def _code_files(folder: Path) -> list[Path]:
+    # Named apart, as `**` does not follow a link to a folder.
+    return sorted({*folder.glob("**/*.py"), *folder.glob("custom_generate/*.py")})
 
 
 def _code_pin(folder: Path) -> str:
-    files = sorted(folder.glob("**/*.py"))
+    files = _code_files(folder)
     return digest([(str(path.relative_to(folder)), hash_file(path)) for path in files])[:12]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from harness.progress import printable
 from tasks import Task
 from tasks._reference import Published, published_scores
 
@@ -54,7 +55,7 @@ def card_text(task: Task) -> str:
     published = [row for row in published_scores() if row.task == task.id]
     if published:
         parts += ["", *_table(published)]
-    return "\n".join(parts)
+    return printable("\n".join(parts))
 
 
 def _row_fields(task: Task) -> str:

@@ -15,7 +15,7 @@ from harness.files import digest, write_json
 from harness.generation import ask_engine
 from harness.journal import Journal
 from harness.planning import EvalOptions, Measured, describe_plan, open_tasks, run_settings
-from harness.progress import note
+from harness.progress import note, say
 from harness.records import start_record, utc_now
 from harness.results import assemble, exit_code, score_task
 from harness.runs import RunFolder, differences, find_runs, hash8, new_run
@@ -56,7 +56,7 @@ def evaluate(options: EvalOptions) -> Outcome:
     settings = run_settings(options, plan, measured)
     run = _choose_run(options, plan, settings)
     if options.dry_run:
-        describe_plan(plan, run, measured, options)
+        say(describe_plan(plan, run, measured, options))
         return Outcome(run, None, 0)
     if run.finished and (waiting := run.read().get("to_retry", 0)):
         note(f"asking {waiting} rows again that failed for a passing reason")

@@ -187,6 +187,15 @@ class Journal:
         self.close()
 
 
+def count_answered(path: Path) -> int:
+    """How many keys of a journal have a final answer; 0 where there is no journal."""
+    if not path.is_file():
+        return 0
+    with path.open("rb") as lines:
+        records = (_parse(line) for line in lines)
+        return len({record.key for record in records if record and _is_final(record)})
+
+
 def _is_final(record: Record) -> bool:
     return record.text is not None or not record.passing
 
@@ -211,7 +220,7 @@ def _line(record: Record) -> bytes:
 
 
 def _parse(line: bytes) -> Record | None:
-    """A record of this or any earlier version; None if the line is not whole."""
+    """A record; None if the line is not whole. `v` tells versions apart once there are two."""
     try:
         fields = json.loads(line)
         bytes.fromhex(fields["key"])

@@ -44,6 +44,7 @@ class Checkpoint:
     """Commit on the hub; None for a local folder."""
     allow_pickle: bool = False
     remote_code: bool = False
+    """It has code of its own, which was pinned and may run."""
 
     @property
     def name(self) -> str:
@@ -99,10 +100,9 @@ def open_checkpoint(
             f"--model {ref}: no such folder",
             "Give a folder that holds a checkpoint, or a hub id such as org/name@revision.",
         )
-    checkpoint = Checkpoint(ref, folder, revision, allow_pickle, trust_remote_code is not None)
     check_weights(folder, ref, allow_pickle=allow_pickle)
-    check_code(folder, ref, revision, trust_remote_code)
-    return checkpoint
+    remote_code = check_code(folder, ref, revision, trust_remote_code)
+    return Checkpoint(ref, folder, revision, allow_pickle, remote_code)
 
 
 def _looks_like_hub_id(ref: str) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 from harness import images
 from harness.errors import RowError, UserError
 from harness.files import replacing
-from harness.progress import note
+from harness.progress import note, say
 from tasks import TASKS, LabelError, Task, Unreadable, UnreadableRow, nearest
-from tasks.custom import SCORERS, load_task
+from tasks.custom import SCORERS, check_settings, load_task
 from tasks.sources import folder_rows, read_jsonl
 
 _MOST_NAMES = 1_000
@@ -74,7 +74,7 @@ def make_task(
     )
     if formats:
         settings["image_formats"] = ["JPEG", "PNG", "WEBP", *formats]
-    _check_id(settings, folder)
+    check_settings(settings, folder / "task.yaml")  # before anything is written
     written = _write_rows(records, path, folder, settings, prompt)
     if len(lines) > len(records):
         what = "are no JSON objects" + (" and were left out" if written else "")
@@ -83,13 +83,6 @@ def make_task(
         text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100)
         temporary.write_text(text, encoding="utf-8")
     return folder / "task.yaml"
-
-
-def _check_id(settings: dict[str, Any], folder: Path) -> None:
-    """Use the reader's own check, before anything is written."""
-    from tasks.custom import _build
-
-    _build(settings, folder / "task.yaml")
 
 
 def _suggest(records: list[dict[str, Any]]) -> str:
@@ -205,10 +198,10 @@ def validate_folder(path: Path) -> int:
         except (RowError, LabelError) as error:
             faults.append(f"row {row.index} ({row.id}): {error}")
     for fault in faults[:_MOST_SHOWN]:
-        note(fault)
+        say(fault)
     if len(faults) > _MOST_SHOWN:
-        note(f"... and {len(faults) - _MOST_SHOWN} more")
-    note(f"{task.id}: {usable} usable rows, {len(faults)} unusable")
+        say(f"... and {len(faults) - _MOST_SHOWN} more")
+    say(f"{task.id}: {usable} usable rows, {len(faults)} unusable")
     return int(bool(faults) or not usable)
 
 

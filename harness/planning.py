@@ -10,10 +10,12 @@ from harness.asking import ImageMode
 from harness.engines import Plan
 from harness.errors import UserError
 from harness.files import digest
+from harness.journal import count_answered
 from harness.progress import note
 from harness.requests import Sampling
 from harness.runs import RunFolder
 from tasks import RowSource, Task, resolve
+from tasks.custom import scoring_settings
 from tasks.sources import NoRows, open_source
 
 
@@ -97,28 +99,28 @@ def run_settings(options: EvalOptions, plan: Plan, measured: list[Measured]) -> 
 
 
 def _own_task_fingerprint(task: Task) -> str | None:
-    """A user's own task changes by editing its file; a built-in one by its version."""
+    """A user's own task changes with its file's settings; a built-in one by its version."""
     if task.folder is None:
         return None
-    return digest((task.folder / "task.yaml").read_text(encoding="utf-8"))
+    return digest(scoring_settings(task.folder / "task.yaml"))
 
 
 def describe_plan(
     plan: Plan, run: RunFolder, measured: list[Measured], options: EvalOptions
-) -> None:
-    """Say what a run would do (`--dry-run`)."""
+) -> str:
+    """What a run would do (`--dry-run`)."""
     state = "finished" if run.finished else "continues" if run.path.exists() else "new"
-    note(f"would run: {run.path} ({state})")
-    note(f"engine {plan.name} ({plan.why}), model {plan.model.ref}")
+    lines = [
+        f"would run: {run.path} ({state})",
+        f"engine {plan.name} ({plan.why}), model {plan.model.ref}",
+    ]
     for entry in measured:
-        rows = entry.source.count()
-        rows = rows if options.limit is None or rows is None else min(rows, options.limit)
-        path = run.task_folder(entry.task.id) / "responses.jsonl"
-        answered = 0
-        if path.is_file():
-            with path.open("rb") as lines:
-                answered = sum(1 for _ in lines)
-        note(
-            f"  {entry.task.id}: {rows} rows from {entry.source.describe()}, "
-            f"about {answered} answered, at most {entry.sampling.max_new_tokens} new tokens each"
+        rows = entry.source.count() or 0
+        rows = rows if options.limit is None else min(rows, options.limit)
+        answered = count_answered(run.task_folder(entry.task.id) / "responses.jsonl")
+        most = (rows - answered) * entry.sampling.max_new_tokens
+        lines.append(
+            f"  {entry.task.id}: {rows:,} rows from {entry.source.describe()}, {answered:,} "
+            f"answered; at most {most:,} new tokens to come"
         )
+    return "\n".join(lines)

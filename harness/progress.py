@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from types import TracebackType
@@ -10,9 +11,25 @@ from typing import Any, Self
 _EVERY_SECONDS = 30.0
 
 
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    r"""Text of a stranger's, with control characters shown as `\x1b` and the like.
+
+    A terminal obeys them: they could hide, forge or retitle what a person reads.
+    """
+    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 def note(text: str) -> None:
     """Write one line for the person who watches."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{printable(text)}\n")
+
+
+def say(text: str) -> None:
+    """Write a result for whoever asked, on stdout."""
+    sys.stdout.write(f"{printable(text)}\n")
 
 
 class Progress:

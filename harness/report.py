@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from harness.progress import printable
 from harness.results import failed_share
 from tasks import PROTOCOLS
 from tasks._reference import published_for
@@ -37,16 +38,17 @@ def print_results(results: dict[str, Any]) -> None:
     for pair in _pairs(results["results"]):
         cells = _row(pair, model["name"], published=published)
         main = next(iter(pair.values()))["main"]
-        table.add_row(*(Text(cell, style="" if main else "dim") for cell in cells))
+        table.add_row(*(Text(printable(cell), style="" if main else "dim") for cell in cells))
     for group, lines in _groups(results["groups"]):
         cells = [group, "average"]
         for line in lines:
             cells += [_number(line["score"]), _plus_minus(line)]
-        table.add_row(*(Text(cell, style="bold") for cell in cells))
-    console.print(Text(f"{model['name']}  {results['run_id']}", style="bold"), soft_wrap=True)
+        table.add_row(*(Text(printable(cell), style="bold") for cell in cells))
+    title = printable(f"{model['name']}  {results['run_id']}")
+    console.print(Text(title, style="bold"), soft_wrap=True)
     console.print(table)
     for text in _footnotes(results):
-        console.print(Text(text))
+        console.print(Text(printable(text)))
 
 
 def _pairs(lines: Iterable[dict[str, Any]]) -> list[dict[str, dict[str, Any]]]:

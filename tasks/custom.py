@@ -35,6 +35,7 @@ _KEYS = frozenset(
     ("id", "version", "title", "measures", "group", "scorer", "names", "max_new_tokens",
      "cluster", "image_formats")
 )  # fmt: skip
+_MOST_SHOWN = 80
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 
 
@@ -45,9 +46,29 @@ def load_task(path: Path) -> Task:
         UserError: The file is missing or says something that cannot be used; the message names
             the key.
     """
+    file = path if path.name == "task.yaml" else path / "task.yaml"
+    return check_settings(_read(file), file)
+
+
+def scoring_settings(file: Path) -> dict[str, Any]:
+    """What in a `task.yaml` moves scores, beside its version and its token limit.
+
+    Raises:
+        UserError: As `load_task`.
+    """
+    settings = _read(file)
+    task = check_settings(settings, file)
+    return {
+        "scorer": settings["scorer"],
+        "names": settings.get("names"),
+        "image_formats": sorted(task.image_formats),
+        "cluster": task.cluster,
+    }
+
+
+def _read(file: Path) -> dict[Any, Any]:
     import yaml
 
-    file = path if path.name == "task.yaml" else path / "task.yaml"
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -59,10 +80,19 @@ def load_task(path: Path) -> Task:
         raise UserError(f"{file} is not YAML: {error}") from error
     if not isinstance(settings, dict):
         raise UserError(f"{file} must hold keys and values, such as `id: my_task`")
-    return _build(settings, file)
+    return settings
 
 
-def _build(settings: dict[Any, Any], file: Path) -> Task:
+def check_settings(settings: dict[Any, Any], file: Path) -> Task:
+    """Make the task that a `task.yaml` describes.
+
+    Args:
+        settings: The file's keys and values.
+        file: Where it is, or will be.
+
+    Raises:
+        UserError: A setting cannot be used; the message names the key.
+    """
     from tasks._registry import GROUPS, TASKS, nearest
 
     def fail(message: str) -> UserError:
@@ -70,18 +100,20 @@ def _build(settings: dict[Any, Any], file: Path) -> Task:
 
     for key in settings:
         if key not in _KEYS:
-            raise fail(
-                f"unknown key {key!r}{nearest(str(key), _KEYS)} Keys: {', '.join(sorted(_KEYS))}"
-            )
+            near = nearest(key[:_MOST_SHOWN], _KEYS) if isinstance(key, str) else ""
+            raise fail(f"unknown key {_shown(key)}{near} Keys: {', '.join(sorted(_KEYS))}")
     task_id = settings.get("id")
     if not isinstance(task_id, str) or not task_id.replace("_", "a").isalnum():
         raise fail("`id` must be letters, digits and underscores")
     if not task_id.isascii() or task_id in TASKS or task_id in GROUPS:
-        raise fail(f"`id: {task_id}` is the name of a built-in task or group, or not plain ASCII")
+        raise fail(
+            f"`id: {_shown(task_id)}` is the name of a built-in task or group, or not plain ASCII"
+        )
     scorer_name = settings.get("scorer")
     if not isinstance(scorer_name, str) or scorer_name not in SCORERS:
         known = "; ".join(f"{name}: {text}" for name, text in SCORERS.items())
-        raise fail(f"unknown scorer {scorer_name!r}{nearest(str(scorer_name), SCORERS)} {known}")
+        near = nearest(scorer_name[:_MOST_SHOWN], SCORERS) if isinstance(scorer_name, str) else ""
+        raise fail(f"unknown scorer {_shown(scorer_name)}{near} {known}")
     names = settings.get("names")
     if scorer_name in _NEED_NAMES:
         if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
@@ -130,6 +162,13 @@ def _build(settings: dict[Any, Any], file: Path) -> Task:
     )
 
 
+def _shown(value: object) -> str:
+    """A text, shortened; of anything else, which may be huge or endless, its kind."""
+    if not isinstance(value, str):
+        return f"of type {type(value).__name__}"
+    return repr(value if len(value) <= _MOST_SHOWN else f"{value[:_MOST_SHOWN]}...")
+
+
 def _check_names(names: list[str], scorer: str, fail: Callable[[str], UserError]) -> None:
     """Refuse names that an answer could not tell apart: one of them would never be right."""
     read = str.lower if scorer.startswith("multi_label") else spoken
@@ -138,7 +177,8 @@ def _check_names(names: list[str], scorer: str, fail: Callable[[str], UserError]
         if not name.strip():
             raise fail("`names` holds an empty text")
         if read(name) in seen:
-            raise fail(f"`names` holds {seen[read(name)]!r} and {name!r}, which read the same")
+            both = f"{_shown(seen[read(name)])} and {_shown(name)}"
+            raise fail(f"`names` holds {both}, which read the same")
         seen[read(name)] = name
 
 

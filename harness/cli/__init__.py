@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -20,6 +21,12 @@ _COMMANDS = {
     "demo": ("harness.cli.demo", "Try everything with a tiny model and drawn rows."),
     "doctor": ("harness.cli.doctor", "Show what is installed and what is missing."),
 }
+
+
+# Errors of a path that was asked for; any other (a full disk, a failing one) ends a run midway.
+_WRONG_PATH = (
+    PermissionError, NotADirectoryError, FileNotFoundError, IsADirectoryError, FileExistsError,
+)  # fmt: skip
 
 
 class LazyGroup(click.Group):
@@ -87,6 +94,7 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 def _run(args: Sequence[str] | None) -> int:
     from harness.errors import UserError
+    from harness.progress import printable
 
     try:
         status: Any = cli.main(args=None if args is None else list(args), standalone_mode=False)
@@ -96,20 +104,22 @@ def _run(args: Sequence[str] | None) -> int:
         click.echo("terminated" if terminated else "stopped", err=True)
         return 143 if terminated else 130
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(printable(shown.getvalue()), nl=False, err=True)
         return error.exit_code
     except click.exceptions.Exit as request:
         return request.exit_code
     except UserError as error:
-        click.echo(f"error: {error.message}", err=True)
+        click.echo(f"error: {printable(error.message)}", err=True)
         if error.hint:
-            click.echo(f"  {error.hint}", err=True)
+            click.echo(f"  {printable(error.hint)}", err=True)
         return 2
     except BrokenPipeError:
         # The reader (head, less) is gone; point stdout elsewhere so that exit stays quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        click.echo(f"error: {error}", err=True)
-        return 1
+        click.echo(f"error: {printable(str(error))}", err=True)
+        return 2 if isinstance(error, _WRONG_PATH) else 1
     return status if isinstance(status, int) else 0

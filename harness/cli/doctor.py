@@ -11,7 +11,6 @@ import click
 
 if TYPE_CHECKING:
     from harness._checkup import Piece
-    from harness.engines._auto import EngineChoice
 
 
 @click.command()
@@ -31,9 +30,10 @@ def doctor(*, hub: bool, as_json: bool) -> None:
     """
     from harness import __version__
     from harness._checkup import check_up
+    from harness.engines._auto import auto_engine
 
     pieces = [*check_up(), *([_hub()] if hub else [])]
-    choice = _engine()
+    choice = auto_engine(None)
     broken = [piece for piece in pieces if piece.essential and piece.status != "ok"]
     if as_json:
         report = {
@@ -55,16 +55,6 @@ def doctor(*, hub: bool, as_json: bool) -> None:
             else "`harness eval` can work here."
         )
     sys.exit(1 if broken else 0)
-
-
-def _engine() -> EngineChoice:
-    from harness.engines import ENGINES
-    from harness.engines._auto import EngineChoice, auto_engine
-
-    choice = auto_engine(None)
-    if choice.engine in ENGINES:
-        return choice
-    return EngineChoice("transformers", f"this release has no engine {choice.engine}")
 
 
 def _table(pieces: list[Piece]) -> list[str]:

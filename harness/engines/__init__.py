@@ -63,7 +63,9 @@ def plan_engine(
         from harness.engines._openai import DEFAULT_BASE_URL, OpenAIPlan, OpenAISettings
 
         served = read_settings(OpenAISettings, args, name)
-        return OpenAIPlan(ref, (base_url or DEFAULT_BASE_URL).rstrip("/"), served)
+        # An empty address is a variable that is not set, and no reason to send rows to OpenAI.
+        address = DEFAULT_BASE_URL if base_url is None else base_url
+        return OpenAIPlan(ref, address.rstrip("/"), served)
     from harness.models import open_checkpoint
 
     checkpoint = open_checkpoint(

@@ -207,7 +207,8 @@ class OpenAIEngine:
                 answer = self._line.send(body)
             except wire.Failure as error:
                 failure = error
-                self._connected |= error.connected
+                if error.connected:
+                    self._connected = True
                 if error.crowded:
                     self._gate.too_many()
                 last = attempt + 1 == settings.attempts

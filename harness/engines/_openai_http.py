@@ -104,14 +104,15 @@ class Line:
             late = isinstance(error, httpx.TimeoutException)
             reason = f"no answer in time ({kind})" if late else f"connection: {kind}: {error}"
             connected = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            said = self._hide(reason)
+            said = wire.one_line(self._hide(reason))
             raise wire.Failure(said, passing=True, connected=connected) from error
         if reply.status_code != 200:
             raise self._refused(reply.status_code, reply.headers, bytes(content))
         try:
             return wire.read(bytes(content))
         except wire.Failure as failure:
-            raise wire.Failure(self._hide(str(failure)), passing=True) from failure
+            said = wire.one_line(self._hide(str(failure)))
+            raise wire.Failure(said, passing=True) from failure
 
     def _refused(self, status: int, headers: Any, content: bytes) -> Exception:
         said = wire.said(content, self._hide)

@@ -130,8 +130,8 @@ def read(content: bytes) -> Answer:
             _count(usage.get("completion_tokens")),
         )
     except _NONSENSE as error:
-        said = _line(f"not a chat completion ({type(error).__name__}: {error})")
-        raise Failure(said, passing=True) from error
+        reason = f"not a chat completion ({type(error).__name__}: {error})"
+        raise Failure(reason, passing=True) from error
 
 
 def _count(value: Any) -> int:
@@ -154,10 +154,11 @@ def said(content: bytes, hide: Callable[[str], str]) -> str:
         text = text if isinstance(text, str) else json.dumps(text)
     except _NONSENSE:
         text = content.decode("utf-8", "replace")
-    return _line(hide(text))
+    return one_line(hide(text))
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Text of a stranger's, shortened to a line."""
     line = " ".join(text.split())
     return line if len(line) <= _MOST_SAID else f"{line[:_MOST_SAID]} ..."
 

@@ -2,8 +2,8 @@
 
 Every replica is a Ray actor that holds an engine of its own. The driver hands out small batches,
 so that each engine has a little more than it can compute, and takes answers as they come. A
-replica that dies is started again by Ray and costs its rows in flight, which are asked again;
-a row that kills replica after replica fails, alone.
+replica that dies is replaced and costs its rows in flight, which are asked again one by one; a row
+that a replica dies on when it has nothing else in hand fails.
 
 Actors rather than Ray Data's `map_batches`: a batch there is a barrier at which an engine drains,
 and the requests come from a journal that lives with the driver.
@@ -16,8 +16,8 @@ import itertools
 import logging
 import os
 import queue
+import re
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -33,10 +33,8 @@ from harness.requests import Request, Response
 
 _BATCH = 8
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
-_DEATHS_OF_A_ROW = 2
-"""Once in company, then alone."""
-_PATIENCE = 0.2
-"""Seconds between looks at a replica that is being restarted."""
+_MOST_STARTS = 3
+"""How often in a row a replica may die before its first sign of life."""
 
 
 @dataclass(frozen=True)
@@ -153,19 +151,21 @@ def _light(response: Response) -> Response:
 class _Batch(NamedTuple):
     requests: tuple[Request, ...]
     deaths: int = 0
-    """How often a replica died with it in hand. Above 0 it is one row, and asked alone."""
+    """0, or 1 after a replica died with it in hand, in company: then it is one row, asked alone."""
 
 
 class _Place:
     """A replica as the driver sees it."""
 
-    def __init__(self, actor: Any) -> None:
+    def __init__(self, actor: Any, starts: int = 1) -> None:
         self.actor = actor
+        self.starts = starts
+        """This one, and those before it that died without a sign of life."""
         self.flying = 0
         self.alone = False
         """It has a suspect in hand, and must have nothing else."""
-        self.probe: Any = None
-        """Pending sign of life of a replica that died; nothing is sent before it comes."""
+        self.probe: Any = actor.describe.remote()
+        """Pending first sign of life; nothing is sent before it comes."""
 
     def takes(self, batch: _Batch, most: int) -> bool:
         if self.alone or self.probe is not None:
@@ -188,16 +188,20 @@ class ReplicatedEngine:
         gpus = _gpus_each(plan, ray)
         # Enough batches that an engine has its fill, and two more on the way while it works.
         self._in_hand = max(2, -(-plan.inner.appetite // _BATCH)) + 2
-        actor = ray.remote(
+        # Ray's own restarts would go on for ever where an engine cannot be started.
+        self._actor = ray.remote(
             num_cpus=0 if gpus else 1,
             num_gpus=gpus,
-            max_restarts=-1,
+            max_restarts=0,
             max_concurrency=self._in_hand,
         )(Replica)
         self._ray = ray
-        self._places = [_Place(actor.remote(plan.inner)) for _ in range(plan.replicas)]
-        first = self._get(self._places[0].actor.describe.remote())
-        self._described = {**first, "replicas": plan.replicas}
+        self._places = [_Place(self._actor.remote(plan.inner)) for _ in range(plan.replicas)]
+        self._spare: _Place | None = None
+        """Gets nothing new while suspects wait, so that it is soon free for them."""
+        while (described := self._look_after(self._places[0].probe)) is None:
+            pass
+        self._described = {**described, "replicas": plan.replicas}
 
     def describe(self) -> dict[str, Any]:
         """What the first replica says of its engine."""
@@ -212,8 +216,8 @@ class ReplicatedEngine:
         while waiting or suspects or flying:
             while suspects and self._send(suspects[0], flying):
                 suspects.popleft()
-            # A suspect needs a replica of its own, so none is filled up while one waits.
-            while waiting and not suspects and self._send(waiting, flying):
+            self._spare = self._spared() if suspects else None
+            while waiting and self._send(waiting, flying):
                 waiting = next(fresh, None)
             probes = [place.probe for place in self._places if place.probe is not None]
             (done,), _ = self._ray.wait([*flying, *probes], num_returns=1)
@@ -226,11 +230,12 @@ class ReplicatedEngine:
             try:
                 answers = self._get(done)
             except self._ray.exceptions.RayActorError as error:
-                place.probe = place.probe or place.actor.describe.remote()
-                if batch.deaths == _DEATHS_OF_A_ROW:
-                    yield Response(batch.requests[0], None, error=f"the engine dies on it: {error}")
+                self._replace(place)
+                if batch.deaths:
+                    reason = f"the engine dies on it: {_line(str(error))}"
+                    yield Response(batch.requests[0], None, error=reason)
                 else:
-                    suspects += [_Batch((row,), batch.deaths + 1) for row in batch.requests]
+                    suspects += [_Batch((row,), 1) for row in batch.requests]
                 continue
             by_key = {request.key: request for request in batch.requests}
             for answer in answers:
@@ -238,7 +243,11 @@ class ReplicatedEngine:
 
     def _send(self, batch: _Batch, flying: dict[Any, tuple[_Place, _Batch]]) -> bool:
         """Hand a batch to the replica with least to do; False if none takes it now."""
-        able = [place for place in self._places if place.takes(batch, self._in_hand)]
+        able = [
+            place
+            for place in self._places
+            if place.takes(batch, self._in_hand) and (batch.deaths or place is not self._spare)
+        ]
         if not able:
             return False
         place = min(able, key=lambda place: place.flying)
@@ -248,15 +257,41 @@ class ReplicatedEngine:
         place.alone = batch.deaths > 0
         return True
 
-    def _look_after(self, probe: Any) -> None:
-        """A replica that died has given a sign of life, or is still being restarted."""
+    def _spared(self) -> _Place | None:
+        """The replica that suspects wait for: the one it was, else the one that is free soonest."""
+        alive = [place for place in self._places if place.probe is None]
+        if self._spare in alive:
+            return self._spare
+        return min(alive, key=lambda place: (not place.alone, place.flying), default=None)
+
+    def _look_after(self, probe: Any) -> dict[str, Any] | None:
+        """A replica has given its first sign of life, or died before it could: start another.
+
+        Returns:
+            What it says of its engine; None if it died.
+
+        Raises:
+            UserError: It dies each time it is started.
+        """
         place = next(place for place in self._places if place.probe is probe)
         try:
-            self._get(probe)
-            place.probe = None
-        except self._ray.exceptions.ActorUnavailableError:
-            time.sleep(_PATIENCE)
-            place.probe = place.actor.describe.remote()
+            described: dict[str, Any] = self._get(probe)
+        except self._ray.exceptions.RayActorError as error:
+            if place.starts == _MOST_STARTS:
+                raise UserError(
+                    f"a replica died {_MOST_STARTS} times while it was started: {_line(str(error))}"
+                ) from error
+            self._replace(place)
+            return None
+        place.probe, place.starts = None, 0
+        return described
+
+    def _replace(self, place: _Place) -> None:
+        """Start another replica for one that died; once, whatever it had in hand."""
+        if place in self._places:
+            self._ray.kill(place.actor)  # it may live, out of reach
+            actor = self._actor.remote(self._plan.inner)
+            self._places[self._places.index(place)] = _Place(actor, place.starts + 1)
 
     def _get(self, reference: Any) -> Any:
         """A replica's result; what its engine raised is raised here.
@@ -269,12 +304,10 @@ class ReplicatedEngine:
         except self._ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, UserError):
                 raise error.cause from error
-            raise UserError(f"a replica failed: {error.cause or error}") from error
+            raise UserError(f"a replica failed: {_line(str(error.cause or error))}") from error
         except self._ray.exceptions.ActorDiedError as error:
             if "creation task" in str(error):
-                raise UserError(
-                    f"a replica cannot be started: {str(error).strip().splitlines()[-1]}"
-                ) from error
+                raise UserError(f"a replica cannot be started: {_raised(str(error))}") from error
             raise
 
     def close(self) -> None:
@@ -282,6 +315,19 @@ class ReplicatedEngine:
         for place in self._places:
             self._ray.kill(place.actor)
         self._ray.shutdown()
+
+
+def _line(text: str) -> str:
+    """The beginning of Ray's many lines, as one."""
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else f"{line[:300]} ..."
+
+
+def _raised(trace: str) -> str:
+    """What was raised, from the end of a traceback."""
+    lines = trace.strip().splitlines()
+    starts = [i for i, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return _line(" ".join(lines[starts[-1] if starts else -1 :]))
 
 
 def _batches(requests: Iterable[Request]) -> Iterator[_Batch]:

@@ -34,7 +34,7 @@ class SceneClass:
     def rules(self) -> Rules:
         """The published matching is unknown; this one is ours."""
         return Rules(
-            paper="matching: last class named as whole words (upstream rule unknown)",
+            paper="matching: last class named as whole words",
             strict="matching: the only class named as whole words, in any usual spelling",
         )
 

@@ -104,7 +104,7 @@ class RougeL:
         """How several references become one value is not published."""
         if self.references == "one":
             return Rules()
-        rule = f"references: {self.references} of them (upstream rule unknown)"
+        rule = f"references: {self.references} of them"
         return Rules(rule, rule)
 
     def metrics(self, protocol: ProtocolName, column: Column) -> tuple[str, ...]:

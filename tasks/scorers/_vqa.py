@@ -63,7 +63,7 @@ class ExactVqa:
     def rules(self) -> Rules:
         """The published matching is unknown; this one is ours."""
         return Rules(
-            paper="matching: equal after VQA normalising (upstream rule unknown)",
+            paper="matching: equal after VQA normalising",
             strict="matching: yes/no by what the answer decides, else equal after normalising",
         )
 

@@ -134,6 +134,26 @@ def _pin(folder: Path) -> str:
     return str(caught.value.hint).split()[-1]
 
 
+def test_custom_generate_is_code(harness: Harness, folder: Path) -> None:
+    """transformers runs that file for whoever trusts a checkpoint's code; no auto_map names it."""
+    assert not open_checkpoint(str(folder), trust_remote_code="abc").remote_code
+    (folder / "tool.py").write_text("")
+    assert "which is " in refusal(harness, folder, "--trust-remote-code", "abc")
+    assert not open_checkpoint(str(folder)).remote_code
+    plain = open_checkpoint(str(folder)).fingerprint
+    (folder / "custom_generate").mkdir()
+    (folder / "custom_generate" / "generate.py").write_text("open('sprung', 'w')\n")
+    assert "(custom_generate/generate.py)" in refusal(harness, folder)
+    pin = _pin(folder)
+    assert f"which is {pin}" in refusal(harness, folder, "--trust-remote-code", "abc")
+    trusted = open_checkpoint(str(folder), trust_remote_code=pin)
+    assert trusted.remote_code
+    assert trusted.fingerprint != plain
+    (folder / "custom_generate" / "generate.py").write_text("open('sprung', 'a')\n")
+    assert "read it again" in refusal(harness, folder, "--trust-remote-code", pin)
+    assert not Path("sprung").exists()
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_code_of_another_repository_is_refused(
     harness: Harness, folder: Path, nested: bool

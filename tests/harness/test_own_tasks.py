@@ -50,7 +50,7 @@ def test_eurosat_from_rows_to_scores(harness: Harness, shared_data: Path) -> Non
     assert [r | {"input": None} for r in new] == [r | {"input": None} for r in old]
     assert all("AnnualCrop, Forest" in r["input"] and "{options}" not in r["input"] for r in new)
     checked = harness("tasks", "validate", folder)
-    assert (checked.code, checked.err) == (0, "eurosat: 48 usable rows, 0 unusable\n")
+    assert (checked.code, checked.out) == (0, "eurosat: 48 usable rows, 0 unusable\n")
     ran = harness(*CONSTANT, "It is a sea lake. SeaLake", "--tasks", folder)
     assert ran.code == 0, ran.err
     lakes = sum(r["label"] == "SeaLake" for r in new)
@@ -85,8 +85,8 @@ def test_to_another_folder(harness: Harness, tmp_path: Path) -> None:
     assert (settings_of(Path("made/trees"))["names"]) == ["ash", "oak"]
     checked = harness("tasks", "validate", "made/trees/task.yaml")
     assert checked.code == 1
-    assert "row 6" in checked.err
-    assert "6 usable rows, 1 unusable" in checked.err
+    assert "row 6" in checked.out
+    assert "6 usable rows, 1 unusable" in checked.out
     (Path("made/trees") / "task.yaml").unlink()
     kept = (Path("made/trees") / "test.jsonl").read_bytes()
     refused = harness("tasks", "new", "trees", "--from", source, "--to", "made/trees")
@@ -135,7 +135,7 @@ def test_the_scorer_is_read_from_the_rows(
     assert harness("tasks", "new", "own", "--from", folder).code == 0
     assert settings_of(folder)["scorer"] == scorer
     checked = harness("tasks", "validate", folder)
-    assert (checked.code, checked.err) == (0, f"own: {len(labels)} usable rows, 0 unusable\n")
+    assert (checked.code, checked.out) == (0, f"own: {len(labels)} usable rows, 0 unusable\n")
 
 
 def test_new_refuses(harness: Harness, tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ def test_validate_names_every_fault(
     assert checked.code == 1
     for words in ("row 1 (1): the label 'zoo'", "row 2 (2): the row has no image", "row 3 (3)",
                   "row 4: no row: no `label`", "row 5: no row: not JSON", "1 usable rows, 5 "):  # fmt: skip
-        assert words in checked.err
+        assert words in checked.out
     monkeypatch.chdir(folder)
-    assert harness("tasks", "validate", ".").err == checked.err
+    assert harness("tasks", "validate", ".").out == checked.out
     (folder / "test.jsonl").write_text('{"id": 1, "input": "?", "label": "park"}\n' * 2)
     assert harness("tasks", "validate", ".").code == 2
     assert harness("tasks", "validate", "..").code == 2

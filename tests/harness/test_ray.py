@@ -11,8 +11,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import dying_engine
 import psutil
 import pytest
+from dying_engine import DyingPlan
+
+from harness.engines._ray import ReplicatedEngine, ReplicatedPlan
+from harness.errors import UserError
+from harness.requests import Message, Request, Response, Sampling
 
 HARNESS = Path(sys.executable).with_name("harness")
 
@@ -115,6 +121,47 @@ def test_vllm_in_an_actor(tiny_models: dict[str, Path], whole: Any) -> None:
     assert scores[0] == scores[1]
     (path,) = Path("runs").glob("*/run.json")
     assert json.loads(path.read_text())["engine"]["replicas"] == 2
+
+
+def asked(plan: DyingPlan, replicas: int, names: list[str]) -> dict[str, Response]:
+    """Rows of these names, answered by an engine that may die."""
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(dying_engine)
+    engine = None
+    try:
+        engine = ReplicatedEngine(ReplicatedPlan(plan, replicas, None))
+        rows = [Request(n, n, (Message("user", "?"),), Sampling(4), (), None) for n in names]
+        return {response.request.key: response for response in engine.generate(rows)}
+    finally:
+        if engine is not None:
+            engine.close()
+        ray.shutdown()
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_rows_that_kill_fail_alone(tmp_path: Path, replicas: int) -> None:
+    names = [f"row{i}" for i in range(60)]
+    names[5:5] = ["kill1", "kill2"]
+    (tmp_path / "starts").mkdir()
+    answers = asked(DyingPlan(tmp_path / "starts"), replicas, names)
+    assert set(answers) == set(names)
+    failed = {name: answer.error for name, answer in answers.items() if answer.error}
+    assert set(failed) == {"kill1", "kill2"}
+    assert all(
+        str(e).startswith("the engine dies on it: ") and "\n" not in str(e) for e in failed.values()
+    )
+    # A start for each replica, one after the death in company, one after each death alone.
+    assert len(list((tmp_path / "starts").iterdir())) <= replicas + 3
+
+
+def test_a_replica_that_dies_while_it_starts(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert asked(DyingPlan(tmp_path / "a", stillborn=2), 1, ["row"])["row"].text == "row"
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError, match="died 3 times while it was started") as caught:
+        asked(DyingPlan(tmp_path / "b", stillborn=99), 1, ["row"])
+    assert "\n" not in str(caught.value)
 
 
 def test_engines_that_load_nothing_take_no_replicas(harness: Any) -> None:

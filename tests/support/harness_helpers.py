@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +53,14 @@ def picture(seed: int = 0, size: tuple[int, int] = (40, 30), kind: str = "PNG") 
     colour = (seed * 37 % 256, seed * 91 % 256, seed * 151 % 256)
     Image.new("RGB", size, colour).save(data, kind)
     return data.getvalue()
+
+
+def bomb(side: int = 30_000) -> bytes:
+    """A PNG of a few bytes whose header promises a picture of `side` x `side` pixels."""
+    data = bytearray(picture())
+    data[16:24] = struct.pack(">II", side, side)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
 
 
 def write_rows(folder: Path, rows: Iterable[dict[str, Any] | str]) -> Path:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tasks import TASKS, Row, UserError, resolve
-from tasks.custom import SCORERS, load_task
+from tasks.custom import SCORERS, load_task, scoring_settings
 
 NAMED = {"class_choice", "scene_class", "multi_label_f1", "multi_label_recall"}
 MINIMAL = {"id": "own", "scorer": "exact_vqa"}
@@ -80,8 +80,8 @@ def test_every_scorer(tmp_path: Path, scorer: str) -> None:
     [
         ({"max_new_token": 5}, ("unknown key 'max_new_token'", "did you mean 'max_new_tokens'")),
         ({"prompt": "?"}, ("unknown key 'prompt'", "Keys: cluster")),
-        ({5: 1}, ("unknown key 5",)),
-        ({None: 1}, ("unknown key None",)),
+        ({5: 1}, ("unknown key of type int",)),
+        ({None: 1}, ("unknown key of type NoneType",)),
         ({"id": None}, ("`id`",)),
         ({"id": 5}, ("`id`",)),
         ({"id": ""}, ("`id`",)),
@@ -92,8 +92,11 @@ def test_every_scorer(tmp_path: Path, scorer: str) -> None:
         ({"id": "slake"}, ("built-in",)),
         ({"id": "biomed"}, ("built-in",)),
         ({"scorer": "rouge"}, ("unknown scorer 'rouge'", "did you mean 'rouge_l'", "exact_vqa")),
-        ({"scorer": None}, ("unknown scorer None",)),
-        ({"scorer": ["rouge_l"]}, ("unknown scorer",)),
+        ({"scorer": None}, ("unknown scorer of type NoneType",)),
+        ({"scorer": ["rouge_l"]}, ("unknown scorer of type list",)),
+        ({"scorer": "x" * 500}, ("'" + "x" * 80 + "...' ",)),
+        ({"k" * 500: 1}, ("unknown key '" + "k" * 80 + "...' ",)),
+        ({"id": "\x1b[2J"}, ("`id`",)),
         ({"scorer": {"rouge_l": 1}}, ("unknown scorer",)),
         ({"scorer": "scene_class", "names": []}, ("needs `names`",)),
         ({"scorer": "scene_class", "names": "a, b"}, ("needs `names`",)),
@@ -148,6 +151,7 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("? [a]\n: b\n", "is not YAML"),
         ("version: " + "9" * 5000, "is not YAML"),
         ("id: " + "[" * 5000 + "]" * 5000, "is not YAML"),
+        (BOMB.replace("a: &a", "id: &a", 1) + "scorer: *y\n", "unknown key 'b'"),
         (BOMB + "title: *y\nid: own\nscorer: rouge_l\n", "unknown key 'a'"),
         ("measures: &m [x, [y]]\nid: own\nscorer: rouge_l\ntitle: *m\n", "`title` must be a text"),
         ("!!python/object/apply:os.mkdir [made]", "is not YAML"),
@@ -158,6 +162,32 @@ BOMB = "a: &a [x, x]\n" + "".join(
 def test_files_that_are_no_task(tmp_path: Path, text: str, words: str) -> None:
     assert words in refusal(tmp_path / "t", text)
     assert not Path("made").exists()
+
+
+def test_an_endless_value_is_named_by_its_type(tmp_path: Path) -> None:
+    """A bomb of aliases under a known key: its text would fill the memory."""
+    levels = [f"&{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]" for i in range(24)]
+    text = "id: own\nmeasures: &a [x, x]\nnames: [" + ", ".join(levels) + "]\nscorer: *y\n"
+    message = refusal(tmp_path / "t", text)
+    assert "unknown scorer of type list" in message
+    assert len(message) < 2_000
+
+
+def test_scoring_settings(tmp_path: Path) -> None:
+    """What a person reads of a task moves no score."""
+    settings = MINIMAL | {"scorer": "scene_class", "names": ["oak", "ash"]}
+    first = scoring_settings(write(tmp_path / "t", settings) / "task.yaml")
+
+    def now(text: str = "", **change: Any) -> dict[str, Any]:
+        file = write(tmp_path / "t", yaml.safe_dump(settings | change) + text) / "task.yaml"
+        return scoring_settings(file)
+
+    assert now("# a comment\n", title="Trees", measures="which tree", group="mine") == first
+    assert now(cluster="image", image_formats=["PNG", "JPEG", "WEBP"]) == first
+    assert now(cluster="row") != first
+    assert now(image_formats=["PNG"]) != first
+    assert now(names=["ash", "oak"]) != first
+    assert now(scorer="class_choice") != first
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
