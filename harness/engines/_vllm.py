@@ -38,7 +38,7 @@ class VllmSettings(CheckpointSettings):
     gpu_memory_utilization: float = 0.9
     enforce_eager: bool = False
     enable_prefix_caching: bool = True
-    mm_processor_cache_gb: float = 0.25
+    mm_processor_cache_gb: float = 0.1
     """Memory for prepared pictures. Rows of one picture follow each other, so little will do."""
     images_per_prompt: int = 1
     multiprocessing: bool = False
