@@ -246,4 +246,4 @@ def test_texts_hit_every_quirk(kind: str) -> None:
 
     look()
     # How often differs with the constants that Hypothesis finds in the modules loaded so far.
-    assert {name for name in quirks if not seen[name]} == set()
+    assert {name: seen[name] for name in quirks if seen[name] < 5} == {}

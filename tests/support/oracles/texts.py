@@ -102,7 +102,11 @@ def choice_texts(letters: Sequence[str], texts: Sequence[str]) -> st.SearchStrat
     ends = st.text(alphabet=",.!?;:' \n", max_size=4)
     short = st.one_of(piece, letter, text.flatmap(_cased), st.just(""))
     body = st.one_of(short, _joined(piece, 3), _joined(piece))
-    return st.builds(lambda a, b, c: a + b + c, ends, body, ends)
+    # White space behind a mark keeps the mark, and so the guess: rare where both are drawn freely.
+    kept = st.builds(
+        "".join, st.tuples(letter, st.sampled_from(",.!?;:'"), st.sampled_from([" ", "\n"]))
+    )
+    return st.one_of(st.builds(lambda a, b, c: a + b + c, ends, body, ends), kept)
 
 
 def name_lists(vocabulary: Sequence[str]) -> st.SearchStrategy[str]:
@@ -166,7 +170,9 @@ def recipe_texts() -> st.SearchStrategy[str]:
     sentence = st.builds(str.join, st.sampled_from([" ", " ", "  ", "\n", "\xa0"]), st.lists(word))
     text = st.lists(st.one_of(sentence, stop, st.sampled_from(BLANKS)), max_size=14).map("".join)
     only_stops = st.text(alphabet=". \n\xa0", max_size=6)
-    return st.one_of(text, text, st.builds(str.__add__, text, only_stops), only_stops, st.text())
+    nothing_else = st.text(alphabet=".", min_size=1, max_size=6)
+    with_stops = st.builds(str.__add__, text, only_stops)
+    return st.one_of(text, text, with_stops, only_stops, nothing_else, st.text())
 
 
 @st.composite
