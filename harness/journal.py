@@ -35,6 +35,7 @@ class Record(NamedTuple):
     passing: bool
     pixels: str | None
     prompt: str | None
+    logprobs: dict[str, float] | None = None
 
 
 class Journal:
@@ -137,6 +138,7 @@ class Journal:
             passing=response.passing,
             pixels=pixels,
             prompt=response.prompt,
+            logprobs=response.logprobs,
         )
         with self._lock:
             self._write(record)
@@ -215,6 +217,8 @@ def _line(record: Record) -> bytes:
         "pixels": record.pixels,
         "prompt": record.prompt,
     }
+    if record.logprobs is not None:
+        fields["logprobs"] = record.logprobs
     # ASCII only: a lone surrogate in a model's text survives as its escape.
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
@@ -236,6 +240,7 @@ def _parse(line: bytes) -> Record | None:
             passing=fields["passing"],
             pixels=fields["pixels"],
             prompt=fields["prompt"],
+            logprobs=fields.get("logprobs"),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

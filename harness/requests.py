@@ -10,6 +10,10 @@ from harness.files import digest
 from harness.images import Picture
 
 Role = Literal["system", "user", "assistant"]
+Form = Literal["chat", "user_turn", "text"]
+"""What stands at the prompt's end. `chat`: the assistant begins to speak. `user_turn`: a user's
+turn is opened, so that the model writes the question too. `text`: nothing; the only message's text
+is the whole prompt, without a template (base language models)."""
 
 
 class Message(NamedTuple):
@@ -42,8 +46,15 @@ class Request:
     messages: tuple[Message, ...]
     sampling: Sampling
     images: tuple[Picture, ...] = ()
+    baseline: str | None = None
+    """What the majority baseline says, taken from the labels; no model's engine looks at it."""
     owner: Any = None
     """Whatever the caller needs to know again; engines hand it back untouched."""
+    form: Form = "chat"
+    json_schema: str | None = None
+    """JSON Schema the answer must follow. Engines that can make it so do; callers check anyway."""
+    first_token_logprobs: bool = False
+    """Also tell how likely the first token was, and what else it might have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,9 @@ class Response:
     error: str | None = None
     passing: bool = False
     """The error may not occur again (out of memory, time-out): a resumed run asks again."""
+    logprobs: dict[str, float] | None = None
+    """Natural logarithms of the probabilities of the first token's likeliest texts, if asked for
+    and if the engine can tell."""
 
 
 def request_key(
@@ -73,6 +87,9 @@ def request_key(
     images: Sequence[str],
     sampling: Sampling,
     model: str,
+    form: Form = "chat",
+    json_schema: str | None = None,
+    first_token_logprobs: bool = False,
 ) -> str:
     """Fingerprint of everything that determines an answer, 32 hex digits.
 
@@ -83,6 +100,12 @@ def request_key(
         images: Fingerprints of the encoded pictures, in order.
         sampling: How the answer is drawn.
         model: Fingerprint of the model and of the engine settings that move its answers.
+        form: What stands at the prompt's end.
+        json_schema: What the answer must follow.
+        first_token_logprobs: Whether the first token's probabilities are part of the answer.
     """
     parts = [task, version, [list(m) for m in messages], list(images), list(sampling), model]
+    # Added only where they differ, so that the keys of earlier journals stand.
+    if (form, json_schema, first_token_logprobs) != ("chat", None, False):
+        parts.append([form, json_schema, first_token_logprobs])
     return digest(parts)[:32]

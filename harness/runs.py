@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.files import digest, write_json
+from harness.locks import hold
 
 SCHEMA_VERSION = 1
 
@@ -90,22 +89,8 @@ class RunFolder:
         Raises:
             UserError: Another live process holds it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
-                raise UserError(
-                    f"{self.path} is in use by another process{f' ({holder})' if holder else ''}",
-                    "Wait for it, or start another run with --fresh.",
-                ) from error
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"pid {os.getpid()}".encode(), 0)
+        with hold(self.path, "Wait for it, or start another run with --fresh."):
             yield
-        finally:
-            os.close(handle)
 
 
 def find_runs(out: Path, hash_: str) -> list[RunFolder]:

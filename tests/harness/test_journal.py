@@ -212,6 +212,7 @@ def test_version_1_stays_readable(tmp_path: Path) -> None:
             "finish_reason": "stop", "prompt_tokens": 41, "tokens": 6, "seconds": 0.012,
             "error": None, "passing": False, "pixels": "8899aabbccddeeff0011223344556677",
             "prompt": "<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n",
+            "logprobs": None,
         }  # fmt: skip
         refused = journal.get("f" * 32)
         assert refused is not None

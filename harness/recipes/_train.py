@@ -1,0 +1,96 @@
+"""The `train:` section: from conversations to a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.recipes._base import Names, Section
+
+Preset = Literal["synthesizer", "llava_v1_6", "qwen2_vl", "llama3_2_vision", "generic"]
+Stages = Literal["single", "two", "two_reusing_captions"]
+Parallel = Literal["none", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"]
+Part = Literal["vision_encoder", "projector", "llm"]
+
+
+class LoraRecipe(Section):
+    """Low-rank adapters instead of all weights."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    merge: bool = True
+    """Add the adapters into the weights at the end, so that the checkpoint loads as any other."""
+
+
+class TrainRecipe(Section):
+    """From conversations to a checkpoint. What is null comes from the preset."""
+
+    preset: Preset = "generic"
+    base_model: str | None = None
+    """Checkpoint to start from; default: the recipe's."""
+    data: str | None = None
+    """messages + images: JSON, JSONL, parquet or a hub id. In an adapt recipe, what synth made."""
+    images: Path | None = None
+    """Folder that the pictures' paths start from; default: beside `data`."""
+    stages: Stages = "single"
+    parallel: Parallel | None = None
+    """DeepSpeed's ZeRO stage; null: the preset's on several GPUs, none in a single process."""
+    gpus: int | None = Field(default=None, ge=1)
+    """Processes on this machine, one a GPU; null: all GPUs, or one process without any."""
+    epochs: float | None = Field(default=None, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps, instead of epochs."""
+    global_batch: int | None = Field(default=None, ge=1)
+    """Conversations an optimizer step; accumulation follows from it."""
+    device_batch: int | None = Field(default=None, ge=1)
+    """Conversations a GPU holds at a time."""
+    max_length: int | None = Field(default=None, ge=16)
+    """Tokens of a conversation, image tokens included."""
+    lr: float | None = Field(default=None, gt=0)
+    """Of the LLM, and of what has no rate of its own."""
+    lr_projector: float | None = Field(default=None, gt=0)
+    lr_vision_encoder: float | None = Field(default=None, gt=0)
+    betas: tuple[float, float] | None = None
+    """AdamW's."""
+    weight_decay: float | None = Field(default=None, ge=0)
+    warmup_ratio: float | None = Field(default=None, ge=0, lt=1)
+    schedule: Literal["cosine", "linear", "constant"] | None = None
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    freeze: tuple[Part, ...] = ()
+    loss: Literal["assistant", "after_first"] | None = None
+    """`assistant`: the assistant's turns; `after_first`: everything after the first exchange, the
+    user's turns too (how a synthesizer learns to ask)."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """`auto`: bfloat16 on a GPU, float32 on a CPU."""
+    attn_implementation: str | None = None
+    gradient_checkpointing: bool | None = None
+    """null: on a GPU yes, on a CPU no."""
+    liger: bool = False
+    """Fused kernels of the liger-kernel package."""
+    batching: Literal["by_length", "random", "packed"] = "by_length"
+    lora: LoraRecipe | None = None
+    seed: int = 42
+    workers: int = Field(default=2, ge=0)
+    """Processes that decode and tokenize."""
+    log_every: int = Field(default=1, ge=1)
+    save_every: int | None = Field(default=None, ge=1)
+    """Optimizer steps between states to resume from; null: ten a run."""
+    keep: int = Field(default=1, ge=1)
+    """How many of those states are kept."""
+    report_to: Names = ()
+    """Trackers that transformers knows: tensorboard, wandb, ..."""
+    check_all: bool = False
+    """Look at every conversation before the first step, instead of a sample."""
+
+    @model_validator(mode="after")
+    def _batches_fit(self) -> Self:
+        whole, part = self.global_batch, self.device_batch
+        if whole is not None and part is not None and whole % (part * (self.gpus or 1)):
+            times = f"{part} x {self.gpus} GPUs" if self.gpus else str(part)
+            raise ValueError(f"global_batch {whole} cannot be divided by {times}")
+        if self.epochs is not None and self.max_steps is not None:
+            raise ValueError("give epochs or max_steps, not both")
+        return self

@@ -1,0 +1,1 @@
+"""From conversations to a checkpoint: loading, collating, presets, trainer, launch."""
