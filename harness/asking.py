@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from harness import images
-from harness.errors import RowError, UserError
+from harness.controls import OptionOrder, OtherPictures
+from harness.errors import RowError
+from harness.files import digest
 from harness.images import Picture
 from harness.journal import Journal
 from harness.requests import Message, Request, Sampling, request_key
-from tasks import ImageRef, LabelError, Row, RowSource, Task, Unreadable
+from tasks import LabelError, Row, RowSource, Split, Task, Unreadable
+
+if TYPE_CHECKING:
+    from harness.generation import Questions
 
 ImageMode = Literal["given", "blank", "shuffled", "none"]
 IMAGE_MODES: tuple[ImageMode, ...] = get_args(ImageMode)
-_SHUFFLE_SEED = 0
 _WINDOW_ROWS = 2_048
 _WINDOW_BYTES = 256 * 1024 * 1024
 
@@ -65,6 +69,12 @@ def _carried(row: Row) -> int:
     return sum(len(ref.data) for ref in row.images if ref.data is not None)
 
 
+def _message(row: Row, shown: int) -> Message:
+    """A row's question; pictures that were swapped or left out no longer have their places."""
+    places = row.places if shown == len(row.places) else ()
+    return Message("user", row.prompt, shown, places)
+
+
 class Asked(NamedTuple):
     """What became of one row."""
 
@@ -77,7 +87,7 @@ class Asked(NamedTuple):
 class Owner(NamedTuple):
     """What an engine hands back with a response."""
 
-    asking: Asking
+    asking: Questions
     pixels: str | None
 
 
@@ -93,6 +103,10 @@ class Asking:
     sampling: Sampling
     mode: ImageMode = "given"
     limit: int | None = None
+    order: OptionOrder | None = None
+    """How lettered options are ordered; None as given."""
+    baseline: Mapping[Split | None, str] | None = None
+    """What each column's rows are answered with (majority baseline only)."""
     rows: dict[int, Asked] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
     passing: dict[str, str] = field(default_factory=dict)
@@ -100,9 +114,37 @@ class Asking:
     known: int = 0
     """Rows whose answer was in the journal."""
 
+    @property
+    def name(self) -> str:
+        """The task's id."""
+        return self.task.id
+
+    @property
+    def total(self) -> int | None:
+        """Number of records to be read, where it is known."""
+        count = self.source.count()
+        return count if count is None or self.limit is None else min(count, self.limit)
+
     def records(self, *, with_images: bool) -> Iterator[Row | Unreadable]:
-        """The source's records up to the limit."""
+        """The source's records up to the limit, as they are asked: with options reordered."""
+        return map(self._as_asked, self._given(with_images=with_images))
+
+    def _given(self, *, with_images: bool) -> Iterator[Row | Unreadable]:
         return islice(self.source.read(self.task.scorer, images=with_images), self.limit)
+
+    def _as_asked(self, record: Row | Unreadable) -> Row | Unreadable:
+        if self.order is None or isinstance(record, Unreadable):
+            return record
+        try:
+            return self._reordered(record)
+        except (RowError, LabelError):
+            return record  # it was not asked: its failure says why
+
+    def _reordered(self, row: Row) -> Row:
+        self.task.scorer.check(row)
+        if self.order is None or not row.options:
+            return row
+        return self.order.applied(row, self.task.id)
 
     def check_ids(self) -> None:
         """Read all rows once, without pictures, before hours are spent on them.
@@ -110,29 +152,37 @@ class Asking:
         Raises:
             UserError: Two rows have one id.
         """
+        if self.task.borrowed is not None:
+            return  # its ids are positions, and its prompts cost as much as the pictures
         for _ in self.records(with_images=False):
             pass
 
     def requests(self) -> Iterator[Request]:
         """Yield a request for every row that has no answer yet; fills `rows`."""
-        swaps = self._swaps() if self.mode == "shuffled" else {}
         pending: set[str] = set()
-        for row in together(self.records(with_images=True)):
-            if isinstance(row, Unreadable):
-                self.unreadable.append(row)
-                continue
-            try:
-                request = self._request(row, swaps.get(row.index), pending)
-            except (RowError, LabelError) as error:
-                self.rows[row.index] = Asked(None, None, str(error))
-                continue
-            if request is not None:
-                pending.add(request.key)
-                yield request
+        with ExitStack() as stack:
+            others = None
+            if self.mode == "shuffled":
+                others = stack.enter_context(OtherPictures(self.journal.path.parent))
+                others.read(self._given(with_images=True), self.task)
+            for row in together(self._given(with_images=True)):
+                if isinstance(row, Unreadable):
+                    self.unreadable.append(row)
+                    continue
+                try:
+                    request = self._request(row, others, pending)
+                except (RowError, LabelError) as error:
+                    self.rows[row.index] = Asked(None, None, str(error))
+                    continue
+                if request is not None:
+                    pending.add(request.key)
+                    yield request
 
-    def _request(self, row: Row, swap: ImageRef | None, pending: set[str]) -> Request | None:
-        self.task.scorer.check(row)
-        if not row.images:
+    def _request(self, row: Row, others: OtherPictures | None, pending: set[str]) -> Request | None:
+        row = self._reordered(row)
+        if row.fault is not None:
+            raise RowError(row.fault)
+        if not row.images and self.task.borrowed is None:
             raise RowError("the row has no image")
         formats = self.task.image_formats
         files = [images.read(ref) for ref in row.images]
@@ -144,34 +194,39 @@ class Asking:
             Picture(images.decode(data, formats, ref.locator), data, content)
             for data, content, ref in zip(files, contents, row.images, strict=True)
         ]
-        pixels = images.pixel_hash(pictures[0].image)
+        pixels = images.pixel_hash(pictures[0].image) if pictures else None
         if self.mode != "given":
-            pictures = self._other_pictures(pictures, swap)
+            pictures = self._instead_of(pictures, others) if pictures else []
             key = self._key(row, [picture.content for picture in pictures])
             if self._is_known(row, key, pending, pixels):
                 return None
         self.rows[row.index] = Asked(key, pixels, None)
         return self._make(row, key, tuple(pictures), pixels)
 
-    def _other_pictures(self, own: list[Picture], swap: ImageRef | None) -> list[Picture]:
+    def _instead_of(self, own: list[Picture], others: OtherPictures | None) -> list[Picture]:
         """What is shown instead of the row's own pictures."""
         if self.mode == "none":
             return []
         if self.mode == "blank":
             return [images.blank(picture.image) for picture in own]
-        if swap is None:
+        if others is None:
             raise RowError("no other picture to show instead")
-        return [images.load(swap, self.task.image_formats)]
+        shown = others.instead_of([images.pixel_hash(picture.image) for picture in own])
+        return [images.load(ref, self.task.image_formats) for ref in shown]
 
     def _key(self, row: Row, contents: list[str]) -> str:
+        model, said = self.model, self._said(row)
         return request_key(
             task=self.task.id,
             version=self.task.version,
-            messages=[Message("user", row.prompt, len(contents))],
+            messages=[_message(row, len(contents))],
             images=contents,
             sampling=self.sampling,
-            model=self.model,
+            model=model if said is None else digest([model, said])[:32],
         )
+
+    def _said(self, row: Row) -> str | None:
+        return None if self.baseline is None else self.baseline.get(row.split)
 
     def _is_known(self, row: Row, key: str, pending: set[str], pixels: str | None = None) -> bool:
         """Whether the answer is in the journal, or on its way for an equal row.
@@ -193,35 +248,16 @@ class Asking:
             return True
         return False
 
-    def _make(self, row: Row, key: str, pictures: tuple[Picture, ...], pixels: str) -> Request:
-        messages = (Message("user", row.prompt, len(pictures)),)
-        return Request(key, row.id, messages, self.sampling, pictures, Owner(self, pixels))
-
-    def _swaps(self) -> dict[int, ImageRef]:
-        """For every row another picture: the distinct pictures are passed on in one circle.
-
-        Rows that carry their pictures (parquet, hub) keep them in memory for as long as this run
-        asks; pictures on disk do not.
-
-        Raises:
-            UserError: There are fewer than two different pictures.
-        """
-        refs: dict[str, ImageRef] = {}
-        of_row: dict[int, str] = {}
-        for row in self.records(with_images=True):
-            if isinstance(row, Row) and row.images:
-                try:
-                    shown = images.load(row.images[0], self.task.image_formats)
-                except RowError:
-                    continue  # a damaged picture is nobody else's trouble
-                refs.setdefault(shown.content, row.images[0])
-                of_row[row.index] = shown.content
-        if len(refs) < 2:
-            raise UserError(
-                f"--images shuffled: {self.task.id} has fewer than two different pictures",
-                "Use more rows, or --images blank.",
-            )
-        circle = list(refs)
-        random.Random(_SHUFFLE_SEED).shuffle(circle)  # noqa: S311 - a repeatable order
-        following = dict(zip(circle, circle[1:] + circle[:1], strict=True))
-        return {index: refs[following[content]] for index, content in of_row.items()}
+    def _make(
+        self, row: Row, key: str, pictures: tuple[Picture, ...], pixels: str | None
+    ) -> Request:
+        messages = (_message(row, len(pictures)),)
+        return Request(
+            key,
+            row.id,
+            messages,
+            self.sampling,
+            pictures,
+            baseline=self._said(row),
+            owner=Owner(self, pixels),
+        )

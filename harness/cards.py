@@ -47,7 +47,7 @@ def card_text(task: Task) -> str:
         _item("source", source),
         _item("a row", _row_fields(task)),
         _item("prompt", card.prompt),
-        _item("answer", f"greedy, at most {task.max_new_tokens} new tokens"),
+        _item("answer", f"{_drawn(task)}, at most {task.max_new_tokens} new tokens"),
         _item("paper", card.paper),
         _item("strict", card.strict),
         *(_item("note", note) for note in card.notes),
@@ -58,7 +58,14 @@ def card_text(task: Task) -> str:
     return printable("\n".join(parts))
 
 
+def _drawn(task: Task) -> str:
+    temperature = task.generation.temperature
+    return f"temperature {temperature:g}" if temperature else "greedy"
+
+
 def _row_fields(task: Task) -> str:
+    if task.borrowed is not None:
+        return "a document of that data set, with any number of pictures"
     fields = {"answer_type": "answer_type (OPEN or CLOSED)", "options": "A, B, ... (options)"}
     label = "label (a list)" if task.scorer.needs & {"labels", "references"} else "label"
     needed = [fields[need] for need in sorted(task.scorer.needs) if need in fields]

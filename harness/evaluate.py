@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any, NamedTuple
 
 from harness.asking import Asking
+from harness.controls import check_order, commonest_answers, letter_counts, read_order
 from harness.engines import Plan, check_engine, plan_engine
 from harness.errors import UserError
 from harness.files import digest, write_json
@@ -16,10 +16,11 @@ from harness.generation import ask_engine
 from harness.journal import Journal
 from harness.planning import EvalOptions, Measured, describe_plan, open_tasks, run_settings
 from harness.progress import note, say
-from harness.records import start_record, utc_now
+from harness.records import Ledger, discard_if_unanswered, start_record, utc_now
 from harness.results import assemble, exit_code, score_task
 from harness.runs import RunFolder, differences, find_runs, hash8, new_run
 from harness.scoring import Tally
+from harness.spending import Spent
 from tasks import resolve
 
 
@@ -39,6 +40,7 @@ def evaluate(options: EvalOptions) -> Outcome:
         UserError: The request itself was wrong.
     """
     check_engine(options.engine)
+    read_order(options.option_order)
     # Rows on disk are looked for first; a hub's, which take minutes, after the model is checked.
     measured = open_tasks(options) if options.data else []
     resolve(options.tasks)
@@ -53,6 +55,7 @@ def evaluate(options: EvalOptions) -> Outcome:
         trust_remote_code=options.trust_remote_code,
     )
     measured = measured or open_tasks(options)
+    check_order(read_order(options.option_order), [entry.task for entry in measured])
     settings = run_settings(options, plan, measured)
     run = _choose_run(options, plan, settings)
     if options.dry_run:
@@ -93,9 +96,12 @@ def _told_how_to_continue(run: RunFolder, options: EvalOptions) -> Iterator[None
     """When the run is cut off (Ctrl-C, SIGTERM, a full disk, ...), say what is kept."""
     try:
         yield
-    except UserError:
-        raise
-    except BaseException:
+    except BaseException as error:
+        if options.resume is None and discard_if_unanswered(run):
+            note("nothing was answered, so no run is kept")
+            raise
+        if isinstance(error, UserError):
+            raise
         how = "the same command without --fresh" if options.fresh else "the same command"
         note(f"answers so far are kept in {run.path}; {how} continues")
         raise
@@ -112,7 +118,7 @@ def _run(
     run.write(record)
     note(f"run {run.path}")
     model = digest([settings["model"], settings["answers"]])[:32]
-    seconds: dict[str, float] = {}
+    spent = Spent()
     with ExitStack() as stack:
         askings = [
             Asking(
@@ -125,17 +131,20 @@ def _run(
                 sampling=entry.sampling,
                 mode=options.images,
                 limit=options.limit,
+                order=read_order(options.option_order),
             )
             for entry in measured
         ]
-        for asking in askings:
-            asking.check_ids()
-        began = time.perf_counter()
-        record["engine"] = ask_engine(plan, askings, options.limit) or record["engine"]
-        seconds["generate"] = time.perf_counter() - began
-        began = time.perf_counter()
-        tallies = [score_task(run, asking) for asking in askings]
-        seconds["score"] = time.perf_counter() - began
+        journals = [asking.journal for asking in askings]
+        ledger = stack.enter_context(Ledger(run, record, spent, journals))
+        with spent.stage("read"):
+            for asking in askings:
+                asking.check_ids()
+                if plan.name == "majority":
+                    _look_at_labels(asking)
+        record["engine"] = ask_engine(plan, askings, spent) or record["engine"]
+        with spent.stage("score"):
+            tallies = [score_task(run, asking) for asking in askings]
         record["torn_lines"] = sum(asking.journal.torn for asking in askings)
         record["to_retry"] = sum(asking.journal.to_retry for asking in askings)
     for tally in tallies:
@@ -143,12 +152,33 @@ def _run(
     results = assemble(
         run.id, plan.model, tallies, partial=options.limit is not None, images=options.images
     )
+    record["controls"] |= _controls(run, askings)
     record["status"] = "finished"
     record["end"] = utc_now()
-    record["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
     run.write(record)
     write_json(run.path / "results.json", results)
+    for line in ledger.told():
+        note(line)
     return results
+
+
+def _look_at_labels(asking: Asking) -> None:
+    records = asking.records(with_images=False)
+    asking.baseline = commonest_answers(records, asking.task.scorer)
+
+
+def _controls(run: RunFolder, askings: list[Asking]) -> dict[str, Any]:
+    """What controls found out, for `run.json`: baseline answers, answers by letter."""
+    found: dict[str, Any] = {}
+    for asking in askings:
+        task = asking.task.id
+        if asking.baseline is not None:
+            answers = {split or "all": answer for split, answer in asking.baseline.items()}
+            found.setdefault("majority", {})[task] = answers
+        if "options" in asking.task.scorer.needs:
+            counts = letter_counts(run.task_folder(task) / "samples.parquet")
+            found.setdefault("letters", {})[task] = counts
+    return found
 
 
 def _tell_failures(tally: Tally, run: RunFolder) -> None:

@@ -2,56 +2,100 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
-from harness.asking import Asking, Owner
+from harness.asking import Owner
 from harness.engines import Engine, Plan
+from harness.journal import Journal
 from harness.progress import Progress, note
-from harness.requests import Request
+from harness.requests import Request, Response
+from harness.spending import Spent
 
 
-def ask_engine(plan: Plan, askings: list[Asking], limit: int | None) -> dict[str, Any] | None:
-    """Ask what is not answered yet, all tasks in one stream; None if nothing was."""
+class Questions(Protocol):
+    """What is asked of an engine: a task's rows, a stage's pairs, a filter's triplets."""
+
+    journal: Journal
+    known: int
+    """Requests whose answer was in the journal."""
+    passing: dict[str, str]
+    """Key to reason, for failures that a later run will ask again."""
+
+    @property
+    def name(self) -> str:
+        """What progress is shown under."""
+
+    @property
+    def total(self) -> int | None:
+        """Number of rows, where it is known."""
+
+    def requests(self) -> Iterator[Request]:
+        """Yield what has no answer yet; each request's `owner` is an `Owner`."""
+
+
+def ask_engine(
+    plan: Plan, askings: Sequence[Questions], spent: Spent | None = None
+) -> dict[str, Any] | None:
+    """Ask what is not answered yet, all in one stream.
+
+    Args:
+        plan: The engine to be started, if there is anything to ask.
+        askings: What is asked.
+        spent: Counts what it costs.
+
+    Returns:
+        What the engine says of itself; None if nothing was asked.
+    """
+    spent = spent or Spent()
     requests = chain.from_iterable(asking.requests() for asking in askings)
-    first = next(requests, None)
+    with spent.stage("read"):
+        first = next(requests, None)
+    spent.known = sum(asking.known for asking in askings)
     if first is None:
+        if spent.known:
+            note(f"nothing to ask: {spent.known:,} rows known before")
         return None
     note(f"engine {plan.name} ({plan.why}), model {plan.model.ref}")
-    engine = plan.start()
+    with spent.stage("load"):
+        engine = plan.start()
     try:
         described = engine.describe()
-        _drain(engine, chain((first,), requests), askings, limit)
+        spent.gpus = described.get("gpus", 0)
+        _drain(engine, chain((first,), requests), askings, spent)
     finally:
         engine.close()
+    note(spent.asked())
     return described
 
 
 def _drain(
-    engine: Engine, requests: Iterator[Request], askings: list[Asking], limit: int | None
+    engine: Engine, requests: Iterator[Request], askings: Sequence[Questions], spent: Spent
 ) -> None:
-    totals = {asking.task.id: asking.source.count() for asking in askings}
-    if limit is not None:
-        totals = {task: n if n is None else min(n, limit) for task, n in totals.items()}
-    known = dict.fromkeys(totals, 0)
-    began, rows, tokens = time.perf_counter(), 0, 0
-    with Progress(totals) as progress:
+    totals = {asking.name: asking.total for asking in askings}
+    with Progress(totals) as progress, spent.stage("generate") as count:
         for response in engine.generate(requests):
-            rows, tokens = rows + 1, tokens + response.prompt_tokens + response.tokens
-            owner: Owner = response.request.owner
-            owner.asking.journal.append(response, owner.pixels)
-            if response.error is not None and response.passing:
-                owner.asking.passing[response.request.key] = response.error
-            task = owner.asking.task.id
-            new, known[task] = owner.asking.known - known[task], owner.asking.known
+            asking = _written_down(response)
+            spent.rows += 1
+            spent.failed += response.error is not None
+            spent.prompt_tokens += response.prompt_tokens
+            spent.tokens += response.tokens
             progress.add(
-                task, tokens=response.tokens, failed=response.error is not None, rows=1 + new
+                asking.name,
+                known=asking.known,
+                prompt_tokens=response.prompt_tokens,
+                tokens=response.tokens,
+                failed=response.error is not None,
             )
-    seconds = time.perf_counter() - began
-    known_rows = sum(asking.known for asking in askings)
-    note(
-        f"{rows:,} rows asked, {known_rows:,} known before, {tokens:,} tokens in {seconds:.1f} s "
-        f"({rows / seconds:.1f} rows/s)"
-    )
+            count()
+        spent.known = sum(asking.known for asking in askings)
+        progress.finish({asking.name: asking.known for asking in askings})
+
+
+def _written_down(response: Response) -> Questions:
+    owner: Owner = response.request.owner
+    owner.asking.journal.append(response, owner.pixels)
+    if response.error is not None and response.passing:
+        owner.asking.passing[response.request.key] = response.error
+    return owner.asking

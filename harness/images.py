@@ -9,7 +9,7 @@ import os
 import stat
 import warnings
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import xxhash
 from PIL import Image, UnidentifiedImageError
@@ -57,14 +57,18 @@ def fingerprint(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def read(ref: ImageRef) -> bytes:
+def read(ref: ImageRef, most: int | None = None) -> bytes:
     """The encoded file behind a reference.
+
+    Args:
+        ref: Where it is.
+        most: Only its first bytes, enough for a header.
 
     Raises:
         RowError: It is missing, outside its folder, an address, or no regular file.
     """
     if ref.data is not None:
-        return ref.data
+        return ref.data[:most]
     if ref.root is None:
         raise RowError(f"no picture at {ref.locator!r}")
     locator = ref.locator
@@ -74,7 +78,7 @@ def read(ref: ImageRef) -> bytes:
         raise RowError(f"image {locator!r} is not a path inside its folder")
     folder, name = os.path.split(locator)
     try:
-        return _read_file(_inside(str(ref.root), folder), name, locator, str(ref.root))
+        return _read_file(_inside(str(ref.root), folder), name, locator, str(ref.root), most)
     except OSError as error:
         raise RowError(f"image {locator!r}: {error.strerror or error}") from error
     except UnicodeEncodeError as error:
@@ -91,7 +95,7 @@ def _inside(root: str, folder: str) -> str:
     return real
 
 
-def _read_file(folder: str, name: str, locator: str, root: str) -> bytes:
+def _read_file(folder: str, name: str, locator: str, root: str, most: int | None) -> bytes:
     path = f"{folder}{os.sep}{name}"
     # O_NONBLOCK: opening a named pipe must not hang the run.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -110,6 +114,8 @@ def _read_file(folder: str, name: str, locator: str, root: str) -> bytes:
             raise RowError(f"image {locator!r} is not a file")
         if status.st_size > MAX_BYTES:
             raise RowError(f"image {locator!r} has {status.st_size:,} bytes; at most {MAX_BYTES:,}")
+        if most is not None:
+            return os.read(handle, most)
         chunks = []
         while chunk := os.read(handle, max(status.st_size + 1, 65_536)):
             chunks.append(chunk)
@@ -132,7 +138,7 @@ def decode(data: bytes, formats: tuple[str, ...], locator: str) -> Image.Image:
         if image.mode == "RGB" and image.format != "TIFF":
             image.load()
             return image
-        rgb = image.convert("RGB")
+        rgb = _eight_bits(image, locator).convert("RGB")
         # Some conversions, and TIFF with a plane a colour, leave the unused fourth byte of a pixel
         # at 0, others at 255: one form.
         return Image.frombytes("RGB", rgb.size, rgb.tobytes())
@@ -145,6 +151,26 @@ def decode(data: bytes, formats: tuple[str, ...], locator: str) -> Image.Image:
     # A damaged file makes Pillow's decoders raise almost anything, and none of it is our fault.
     except Exception as error:
         raise RowError(f"image {locator!r} cannot be decoded: {error}") from error
+
+
+def _eight_bits(image: Image.Image, locator: str) -> Image.Image:
+    """Grey of more than 8 bits as Pillow's own conversion to RGB can take it: it only clips.
+
+    16 bits lose their lower byte, as those of a colour picture do when Pillow reads it.
+    """
+    if image.mode.startswith("I;16"):
+        import numpy as np
+
+        # Whatever the byte order of the mode, the array has the numbers.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        low, high = cast("tuple[float, float]", image.getextrema())
+        if low < 0 or high > 255:
+            raise RowError(
+                f"image {locator!r} has 32-bit grey from {low:g} to {high:g}: no telling which is "
+                "white; save it with 8 or 16 bits"
+            )
+    return image
 
 
 def pixel_hash(image: Image.Image) -> str:

@@ -11,10 +11,12 @@ import json
 import os
 import threading
 import time
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
+from harness.errors import UserError
 from harness.requests import Response
 
 JOURNAL_VERSION = 1
@@ -46,12 +48,17 @@ class Journal:
 
     Raises:
         OSError: The file cannot be opened for appending.
+        UserError: A later version of this program has written in it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.torn = 0
         """Lines that could not be read: the end of a write that was cut off."""
+        self.prompt_tokens = self.tokens = 0
+        """Of all answers, those of earlier processes too."""
+        self.seconds = 0.0
+        """What engines said the answers took, in sum."""
         # An engine may pull requests, and with them look-ups, in a thread of its own.
         self._lock = threading.Lock()
         self._places: dict[bytes, int] = {}
@@ -70,11 +77,11 @@ class Journal:
         place = 0
         with self.path.open("rb") as lines:
             for line in lines:
-                record = _parse(line)
+                record = _parse(line, self.path)
                 if record is None:
                     self.torn += bool(line.strip())
                 else:
-                    self._remember(record.key, place, final=_is_final(record))
+                    self._remember(record, place)
                 place += len(line)
         return place
 
@@ -83,9 +90,12 @@ class Journal:
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
 
-    def _remember(self, key: str, place: int, *, final: bool) -> None:
-        packed = bytes.fromhex(key)
-        if final:
+    def _remember(self, record: Record, place: int) -> None:
+        self.prompt_tokens += record.prompt_tokens
+        self.tokens += record.tokens
+        self.seconds += record.seconds
+        packed = bytes.fromhex(record.key)
+        if _is_final(record):
             self._places[packed] = place
             self._failed.discard(packed)
         elif packed not in self._places:
@@ -114,7 +124,7 @@ class Journal:
                 self._file.flush()
                 self._reader = self.path.open("rb")
             self._reader.seek(place)
-            record = _parse(self._reader.readline())
+            record = _parse(self._reader.readline(), self.path)
         if record is None or record.key != key:
             raise OSError(f"{self.path} changed while it was read")
         return record
@@ -146,7 +156,7 @@ class Journal:
     def _write(self, record: Record) -> None:
         line = _line(record)
         self._file.write(line)
-        self._remember(record.key, self._end, final=_is_final(record))
+        self._remember(record, self._end)
         self._end += len(line)
         if self._reader is not None:
             self._reader.close()
@@ -189,13 +199,47 @@ class Journal:
         self.close()
 
 
-def count_answered(path: Path) -> int:
-    """How many keys of a journal have a final answer; 0 where there is no journal."""
+class Survey(NamedTuple):
+    """What a journal, or its beginning, says in sum."""
+
+    answered: int
+    """Keys with a final answer or a final failure."""
+    rows: int
+    """Lines with an answer."""
+    prompt_tokens: int
+    """Of those lines together."""
+    tokens: int
+    seconds: float
+
+
+NOTHING = Survey(0, 0, 0, 0, 0.0)
+
+
+def survey(path: Path, most: int | None = None) -> Survey:
+    """Read a journal that nobody needs to have open; all zero where there is none.
+
+    Args:
+        path: The file.
+        most: Lines to be read; None for all.
+
+    Raises:
+        UserError: A later version of this program has written in it.
+    """
     if not path.is_file():
-        return 0
+        return NOTHING
+    keys: set[str] = set()
+    rows = prompt_tokens = tokens = 0
+    seconds = 0.0
     with path.open("rb") as lines:
-        records = (_parse(line) for line in lines)
-        return len({record.key for record in records if record and _is_final(record)})
+        for record in (_parse(line, path) for line in islice(lines, most)):
+            if record is not None and _is_final(record):
+                keys.add(record.key)
+            if record is not None and record.text is not None:
+                rows += 1
+                prompt_tokens += record.prompt_tokens
+                tokens += record.tokens
+                seconds += record.seconds
+    return Survey(len(keys), rows, prompt_tokens, tokens, seconds)
 
 
 def _is_final(record: Record) -> bool:
@@ -223,19 +267,30 @@ def _line(record: Record) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
-def _parse(line: bytes) -> Record | None:
-    """A record; None if the line is not whole. `v` tells versions apart once there are two."""
+def _parse(line: bytes, path: Path) -> Record | None:
+    """A record; None if the line is not whole.
+
+    Raises:
+        UserError: The line is of a later version: asking its row again would be wrong.
+    """
     try:
         fields = json.loads(line)
+        version = fields["v"]
+        if type(version) is int and version > JOURNAL_VERSION:
+            raise UserError(
+                f"{path} has answers of journal version {version}; "
+                f"this program reads up to {JOURNAL_VERSION}",
+                "Continue with the newer program, or start anew with --fresh.",
+            )
         bytes.fromhex(fields["key"])
         return Record(
             key=fields["key"],
             row_id=fields["row"],
             text=fields["text"],
             finish_reason=fields["finish_reason"],
-            prompt_tokens=fields["prompt_tokens"],
-            tokens=fields["tokens"],
-            seconds=fields["seconds"],
+            prompt_tokens=int(fields["prompt_tokens"]),
+            tokens=int(fields["tokens"]),
+            seconds=float(fields["seconds"]),
             error=fields["error"],
             passing=fields["passing"],
             pixels=fields["pixels"],

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.asking import ImageMode
+from harness.controls import read_order
 from harness.engines import Plan
 from harness.errors import UserError
+from harness.estimate import Cost, find_basis, in_sum, past_runs
 from harness.files import digest
-from harness.journal import count_answered
+from harness.journal import survey
 from harness.progress import note
 from harness.requests import Sampling
 from harness.runs import RunFolder
@@ -34,6 +36,10 @@ class EvalOptions:
     limit: int | None = None
     max_new_tokens: int | None = None
     images: ImageMode = "given"
+    option_order: str = "given"
+    """given, reversed, rotated:N or shuffled: how lettered options are ordered."""
+    repeat: int = 1
+    """Which repetition of the same settings this is."""
     out: Path = Path("runs")
     resume: Path | None = None
     fresh: bool = False
@@ -67,7 +73,7 @@ def open_tasks(options: EvalOptions) -> list[Measured]:
             skipped.append(error.message)
             continue
         tokens = options.max_new_tokens or task.max_new_tokens
-        measured.append(Measured(task, source, Sampling(tokens)))
+        measured.append(Measured(task, source, Sampling(tokens, **task.generation._asdict())))
     for reason in skipped:
         note(f"skipped {reason}")
     if not measured:
@@ -82,6 +88,7 @@ def open_tasks(options: EvalOptions) -> list[Measured]:
 def run_settings(options: EvalOptions, plan: Plan, measured: list[Measured]) -> dict[str, Any]:
     """Everything that determines rows and answers, and nothing that does not."""
     return {
+        **_later_settings(options),
         "model": plan.model.fingerprint or plan.model.ref,
         "answers": plan.identity,
         "images": options.images,
@@ -92,10 +99,22 @@ def run_settings(options: EvalOptions, plan: Plan, measured: list[Measured]) -> 
                 "data": entry.source.fingerprint(),
                 "task_yaml": _own_task_fingerprint(entry.task),
                 "sampling": {**entry.sampling._asdict(), "stop": list(entry.sampling.stop)},
+                **_borrowed_settings(entry.task),
             }
             for entry in measured
         },
     }
+
+
+def _later_settings(options: EvalOptions) -> dict[str, Any]:
+    """Settings that earlier versions did not have: only where used, so that old hashes stand."""
+    order = read_order(options.option_order)
+    settings: dict[str, Any] = {"option_order": order.name} if order else {}
+    return settings | ({"repeat": options.repeat} if options.repeat > 1 else {})
+
+
+def _borrowed_settings(task: Task) -> dict[str, Any]:
+    return {} if task.borrowed is None else {"borrowed": dict(task.borrowed.settings)}
 
 
 def _own_task_fingerprint(task: Task) -> str | None:
@@ -114,13 +133,19 @@ def describe_plan(
         f"would run: {run.path} ({state})",
         f"engine {plan.name} ({plan.why}), model {plan.model.ref}",
     ]
+    past = past_runs(options.out)
+    costs: list[Cost | None] = []
     for entry in measured:
         rows = entry.source.count() or 0
         rows = rows if options.limit is None else min(rows, options.limit)
-        answered = count_answered(run.task_folder(entry.task.id) / "responses.jsonl")
-        most = (rows - answered) * entry.sampling.max_new_tokens
-        lines.append(
-            f"  {entry.task.id}: {rows:,} rows from {entry.source.describe()}, {answered:,} "
-            f"answered; at most {most:,} new tokens to come"
-        )
-    return "\n".join(lines)
+        answered = survey(run.task_folder(entry.task.id) / "responses.jsonl").answered
+        left, most = max(0, rows - answered), entry.sampling.max_new_tokens
+        what = f"{rows:,} rows from {entry.source.describe()}, {answered:,} answered"
+        lines.append(f"  {entry.task.id}: {what}{'' if left else '; nothing to ask'}")
+        if left:
+            basis = find_basis(run, past, entry, options.images, plan)
+            costs.append(cost := basis.cost(left, most) if basis else None)
+            estimate = cost or "no earlier answers to estimate from"
+            lines.append(f"    to come: {estimate}; at most {left * most:,} new tokens")
+            lines += [f"    {basis}"] if basis else []
+    return "\n".join([*lines, in_sum(costs)])

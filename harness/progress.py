@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import time
+from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,6 +34,52 @@ def say(text: str) -> None:
     sys.stdout.write(f"{printable(text)}\n")
 
 
+@dataclass
+class _Count:
+    """What has become of a task's rows."""
+
+    total: int | None
+    began: float = 0.0
+    """When the row before its first one was answered."""
+    last: float = 0.0
+    """When its last one was."""
+    answered: int = 0
+    known: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    tokens: int = 0
+    complete: bool = False
+
+    @property
+    def done(self) -> int:
+        done = self.answered + self.known
+        return self.total if self.complete and self.total is not None else done
+
+    def facts(self) -> list[str]:
+        """Rates, time left, cache hits, failures; the same on a terminal and elsewhere."""
+        facts = []
+        if self.answered:
+            seconds = max(self.last - self.began, 1e-9)
+            facts.append(f"{self.answered / seconds:.1f} rows/s")
+            if self.total is not None and not self.complete:
+                left = (self.total - self.done) * seconds / self.answered
+                facts.append(f"{timedelta(seconds=max(0, round(left)))} left")
+        # What matters most first: a narrow terminal cuts the end off.
+        if self.failed:
+            facts.append(f"{self.failed:,} failed")
+        if self.known:
+            facts.append(f"{self.known:,} known")
+        if self.prompt_tokens or self.tokens:
+            seconds = max(self.last - self.began, 1e-9)
+            prompt, new = _rate(self.prompt_tokens / seconds), _rate(self.tokens / seconds)
+            facts.append(f"{prompt}+{new} tokens/s")
+        return facts
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
 class Progress:
     """Counts answered rows, a line a task.
 
@@ -40,36 +88,36 @@ class Progress:
     """
 
     def __init__(self, totals: dict[str, int | None]) -> None:
-        self._totals = totals
-        self._done = dict.fromkeys(totals, 0)
-        self._tokens = dict.fromkeys(totals, 0)
-        self._failed = dict.fromkeys(totals, 0)
+        self._counts = {task: _Count(total) for task, total in totals.items()}
         self._bars: Any = None
         self._ids: dict[str, Any] = {}
-        self._said = self._started = time.monotonic()
+        self._started = self._said = self._last = time.monotonic()
 
     def __enter__(self) -> Self:
         """Draw the bars if someone is looking."""
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-            from rich.progress import Progress as Bars
+        if not sys.stderr.isatty():
+            return self
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bars
+        from rich.table import Column
 
-            self._bars = Bars(
-                TextColumn("{task.description:<14}"),
-                BarColumn(bar_width=30),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]:>10}"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[more]}"),
-                console=Console(stderr=True),
-            )
-            self._bars.start()
+        self._bars = Bars(
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn(
+                "{task.fields[facts]}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
+            console=Console(stderr=True),
+            expand=True,
+        )
+        for task, count in self._counts.items():
+            name = printable(task)
+            self._ids[task] = self._bars.add_task(name, total=count.total, facts="")
+        self._bars.start()
         return self
 
     def __exit__(
@@ -82,33 +130,59 @@ class Progress:
         if self._bars is not None:
             self._bars.stop()
 
-    def add(self, task: str, *, tokens: int = 0, failed: bool = False, rows: int = 1) -> None:
-        """Count rows that are answered, known already, or failed."""
-        self._done[task] += rows
-        self._tokens[task] += tokens
-        self._failed[task] += failed
+    def add(
+        self,
+        task: str,
+        *,
+        known: int = 0,
+        prompt_tokens: int = 0,
+        tokens: int = 0,
+        failed: bool = False,
+    ) -> None:
+        """Count a row that was asked.
+
+        Args:
+            task: Whose.
+            known: The task's rows so far that needed no asking.
+            prompt_tokens: Of this row.
+            tokens: New ones, of this row.
+            failed: Whether it got no answer.
+        """
         now = time.monotonic()
+        count = self._counts[task]
+        if not count.answered:
+            count.began = self._last
+        count.answered += 1
+        count.known = known
+        count.prompt_tokens += prompt_tokens
+        count.tokens += tokens
+        count.failed += failed
+        count.last = self._last = now
         if self._bars is not None:
-            self._update(task, now)
+            self._show(task)
         elif now - self._said > _EVERY_SECONDS:
             self._said = now
-            note(self._line(task, now))
+            note(self._line(task))
 
-    def _update(self, task: str, now: float) -> None:
-        total = self._totals[task]
-        if task not in self._ids:
-            self._ids[task] = self._bars.add_task(task, total=total, rate="", more="")
-        failed = f"{self._failed[task]} failed" if self._failed[task] else ""
-        tokens = f"{self._tokens[task]:,} tokens" if self._tokens[task] else ""
-        self._bars.update(
-            self._ids[task],
-            completed=self._done[task],
-            rate=f"{sum(self._done.values()) / max(now - self._started, 1e-9):.1f} rows/s",
-            more=", ".join(part for part in (tokens, failed) if part),
-        )
+    def finish(self, known: dict[str, int]) -> None:
+        """Nothing more will come: rows not counted were no rows, or asked under another's name.
 
-    def _line(self, task: str, now: float) -> str:
-        done, total = self._done[task], self._totals[task]
-        rate = sum(self._done.values()) / max(now - self._started, 1e-9)
-        of = f"/{total}" if total is not None else ""
-        return f"{task}: {done}{of} rows, {rate:.1f} rows/s, {self._failed[task]} failed"
+        Args:
+            known: Each task's rows that needed no asking.
+        """
+        for task, count in self._counts.items():
+            count.known, count.complete = known[task], True
+            if self._bars is not None:
+                self._show(task)
+            elif self._last - self._started > _EVERY_SECONDS:
+                note(self._line(task))
+
+    def _show(self, task: str) -> None:
+        count = self._counts[task]
+        facts = "  ".join(count.facts())
+        self._bars.update(self._ids[task], completed=count.done, facts=facts)
+
+    def _line(self, task: str) -> str:
+        count = self._counts[task]
+        of = f"/{count.total:,}" if count.total is not None else ""
+        return ", ".join([f"{task}: {count.done:,}{of} rows", *count.facts()])

@@ -8,13 +8,18 @@ from typing import Any
 from harness.progress import printable
 from harness.results import failed_share
 from tasks import PROTOCOLS
-from tasks._reference import published_for
+from tasks._reference import published_for, reproduction
 
 _PAGE = 120
 
 
-def print_results(results: dict[str, Any]) -> None:
-    """Print scores with their intervals, flags, published numbers and group averages."""
+def print_results(results: dict[str, Any], notes: Iterable[str] = ()) -> None:
+    """Print scores with their intervals, flags, published numbers and group averages.
+
+    Args:
+        results: The run's results.
+        notes: More to say below the table.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -47,7 +52,7 @@ def print_results(results: dict[str, Any]) -> None:
     title = printable(f"{model['name']}  {results['run_id']}")
     console.print(Text(title, style="bold"), soft_wrap=True)
     console.print(table)
-    for text in _footnotes(results):
+    for text in [*_footnotes(results), *notes]:
         console.print(Text(printable(text)))
 
 
@@ -118,6 +123,7 @@ def _footnotes(results: dict[str, Any]) -> list[str]:
     for group in results["groups"]:
         if group["score"] is None and group["protocol"] == "paper":
             notes.append(f"No average for {group['group']}: {group['reason']}.")
+    notes += _reproduced(results)
     rules = {(line["task"], line["protocol"], line["rule"]) for line in results["results"]}
     notes += [
         f"{task} ({protocol}): {rule}." for task, protocol, rule in sorted(rules, key=str) if rule
@@ -128,3 +134,29 @@ def _footnotes(results: dict[str, Any]) -> list[str]:
     ]
     notes.append("Intervals are clustered by image. unparsed: under strict; guessed: under paper.")
     return notes
+
+
+def _reproduced(results: dict[str, Any]) -> list[str]:
+    """Whether a published model's printed scores lie in the intervals of the measured ones."""
+    if results["partial"] or results["images"] != "given":
+        return []
+    said: dict[str, list[str]] = {}
+    for line in results["results"]:
+        if not line["main"] or line["protocol"] != "paper":
+            continue
+        held = reproduction(
+            results["model"]["name"],
+            line["task"],
+            line["split"],
+            score=line["score"],
+            ci95=line["ci95"],
+            n=line["n"],
+        )
+        if held is not None and held.inside is not None:
+            name = " ".join(part for part in (line["task"], line["split"]) if part)
+            text = f"{name} {'yes' if held.inside else 'no'} ({held.difference:+.1f})"
+            said.setdefault(held.published.source, []).append(text)
+    return [
+        f"Reproduces {source} (the printed score lies in the interval): {', '.join(columns)}."
+        for source, columns in said.items()
+    ]

@@ -22,7 +22,20 @@ class Message(NamedTuple):
     role: Role
     text: str
     images: int = 0
-    """How many pictures stand before the text."""
+    """How many pictures it shows."""
+    places: tuple[int, ...] = ()
+    """Where in the text each of them stands; empty if all stand before it."""
+
+    @property
+    def parts(self) -> tuple[str | None, ...]:
+        """Texts and pictures (None) in the order in which they are read."""
+        if not self.places:
+            return (*(None,) * self.images, self.text)
+        parts: list[str | None] = []
+        for before, here in zip((0, *self.places), self.places, strict=False):
+            parts += [self.text[before:here], None] if here > before else [None]
+        rest = self.text[self.places[-1] :]
+        return (*parts, rest) if rest else tuple(parts)
 
 
 class Sampling(NamedTuple):
@@ -104,7 +117,9 @@ def request_key(
         json_schema: What the answer must follow.
         first_token_logprobs: Whether the first token's probabilities are part of the answer.
     """
-    parts = [task, version, [list(m) for m in messages], list(images), list(sampling), model]
+    # Places are added only where they are, so that the keys of earlier journals stand.
+    turns = [[*m[:3], list(m.places)] if m.places else list(m[:3]) for m in messages]
+    parts = [task, version, turns, list(images), list(sampling), model]
     # Added only where they differ, so that the keys of earlier journals stand.
     if (form, json_schema, first_token_logprobs) != ("chat", None, False):
         parts.append([form, json_schema, first_token_logprobs])

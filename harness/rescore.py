@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from harness.aggregating import added, tally_of
 from harness.engines import ModelInfo
 from harness.errors import UserError
 from harness.files import replacing, write_json
 from harness.progress import note
 from harness.results import assemble, cluster_of
-from harness.runs import RunFolder
-from harness.samples import SampleWriter, read_samples, score_row
+from harness.runs import RunFolder, differences
+from harness.samples import Sample, SampleWriter, read_samples, score_row
 from harness.scoring import ScoredRow, Tally
 from tasks import Row, Task, Unreadable, UnreadableRow, resolve
 from tasks.sources import parse_record, read_jsonl, refuse_repeated_ids
@@ -52,6 +53,8 @@ def rescore_run(path: Path, samples_out: Path | None) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is damaged: run.json or results.json lacks {error}") from error
     tasks = resolve(names)
+    for task in tasks:
+        _reopen(task, record)
     with run.locked(), _row_scores(samples_out) as out:
         tallies = [_rescore_task(run, task, out) for task in tasks]
         for tally in tallies:
@@ -65,30 +68,59 @@ def rescore_run(path: Path, samples_out: Path | None) -> dict[str, Any]:
     return results
 
 
+def _reopen(task: Task, record: dict[str, Any]) -> None:
+    """Open a borrowed task's documents, which its scoring needs.
+
+    Raises:
+        UserError: They, or the task, are no longer what was answered.
+    """
+    if task.borrowed is None:
+        return
+    try:
+        asked = record["settings"]["tasks"][task.id]
+        then = {"data": asked["data"], "borrowed": asked["borrowed"]}
+        given = record["data"]["given"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"run.json is damaged: it does not say what {task.id} was") from error
+    now = {
+        "data": task.borrowed.open(given).fingerprint(),
+        "borrowed": dict(task.borrowed.settings),
+    }
+    if then != now:
+        raise UserError(
+            f"{task.id} cannot be scored again: it, or its data, is no longer the same\n  "
+            + "\n  ".join(differences(then, now)),
+            "Run `harness eval` again.",
+        )
+
+
 def _rescore_task(run: RunFolder, task: Task, out: _RowScores) -> Tally:
-    tally = Tally(task)
+    tally = tally_of(task)
     path = run.task_folder(task.id) / "samples.parquet"
     with replacing(path) as temporary:
         writer = SampleWriter(temporary, task)
-        for sample in read_samples(path):
-            scored = score_row(
-                task,
-                sample.row,
-                sample.text,
-                cluster=cluster_of(task, sample.row, sample.pixels),
-                # A row with an answer failed by its label alone, and that is looked at again.
-                failure=sample.scored.failure if sample.text is None else None,
-            )
-            if all(column.split != scored.split for column in task.scorer.columns):
-                raise UserError(
-                    f"{task.id} was split into open and closed questions otherwise than now",
-                    "Its scorer was changed: run `harness eval` again.",
-                )
-            writer.add(sample._replace(scored=scored))
-            tally.add(scored)
-            out.add(task, scored)
+        for sample in added(tally, (_scored_again(task, old) for old in read_samples(path))):
+            writer.add(sample)
+            out.add(task, sample.scored)
         writer.close()
     return tally
+
+
+def _scored_again(task: Task, sample: Sample) -> Sample:
+    scored = score_row(
+        task,
+        sample.row,
+        sample.text,
+        cluster=cluster_of(task, sample.row, sample.pixels),
+        # A row with an answer failed by its label alone, and that is looked at again.
+        failure=sample.scored.failure if sample.text is None else None,
+    )
+    if all(column.split != scored.split for column in task.scorer.columns):
+        raise UserError(
+            f"{task.id} was split into open and closed questions otherwise than now",
+            "Its scorer was changed: run `harness eval` again.",
+        )
+    return sample._replace(scored=scored)
 
 
 def score_predictions(name: str, path: Path, samples_out: Path | None) -> dict[str, Any]:
@@ -106,6 +138,11 @@ def score_predictions(name: str, path: Path, samples_out: Path | None) -> dict[s
     if len(tasks) != 1:
         raise UserError(f"--task {name} is a group of tasks; a file holds the answers to one")
     task = tasks[0]
+    if task.borrowed is not None:
+        raise UserError(
+            f"--task {name}: lmms-eval scores answers together with its documents",
+            "`harness eval` asks, and `harness score RUN` scores such a run again.",
+        )
     if not path.is_file():
         raise UserError(f"--predictions {path}: no such file")
     if samples_out is not None and samples_out.resolve() == path.resolve():
@@ -163,7 +200,9 @@ class _RowScores:
         metric = next(c.metric for c in task.scorer.columns if c.split == scored.split)
         line: dict[str, Any] = {"index": scored.index}
         for protocol, value in (("paper", scored.paper), ("strict", scored.strict)):
-            line[protocol] = 100.0 * value.metrics[metric] if value else 0.0
+            # Another harness's task has no strict form, and scores that are no mean over rows.
+            share = value.metrics.get(metric) if value else 0.0
+            line[protocol] = None if share is None else 100.0 * share
         self._file.write(json.dumps(line) + "\n")
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.aggregating import added, tally_of
 from harness.asking import Asked, Asking
 from harness.engines import ModelInfo
 from harness.files import replacing
@@ -20,15 +21,13 @@ from tasks._reference import may_have_seen
 
 def score_task(run: RunFolder, asking: Asking) -> Tally:
     """Score a task's rows from the journal, in source order, and write its samples."""
-    tally = Tally(asking.task)
+    tally = tally_of(asking.task)
     tally.unreadable = len(asking.unreadable)
     with replacing(run.task_folder(asking.task.id) / "samples.parquet") as path:
         writer = SampleWriter(path, asking.task)
-        for row in asking.records(with_images=False):
-            if isinstance(row, Row):
-                sample = _sample(asking, row)
-                writer.add(sample)
-                tally.add(sample.scored)
+        rows = (row for row in asking.records(with_images=False) if isinstance(row, Row))
+        for sample in added(tally, (_sample(asking, row) for row in rows)):
+            writer.add(sample)
         writer.close()
     if asking.unreadable:
         _list_unreadable(asking.unreadable, run.task_folder(asking.task.id))

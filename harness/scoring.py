@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.statistics import Sample, clustered_mean, mean_of_means
+from harness.statistics import Estimate, Sample, clustered_mean, mean_of_means
 from tasks import GROUPS, PROTOCOLS, Column, ProtocolName, Scored, Task
 
 _FEW_FAILURES = 3
@@ -69,6 +69,12 @@ class Tally:
 
     def add(self, row: ScoredRow) -> None:
         """Add a row to its column."""
+        column = self._count(row)
+        for protocol in PROTOCOLS:
+            self._cells[protocol, column].add(row.under(protocol))
+
+    def _count(self, row: ScoredRow) -> Column:
+        """Count a row, its failure and its cluster; its values are another matter."""
         column = next(c for c in self.task.scorer.columns if c.split == row.split)
         self.rows += 1
         if row.failure is not None:
@@ -76,8 +82,7 @@ class Tally:
             if len(self.first_failures) < _FEW_FAILURES:
                 self.first_failures.append((row.index, row.failure))
         self._clusters[column].append(self._codes.setdefault(row.cluster, len(self._codes)))
-        for protocol in PROTOCOLS:
-            self._cells[protocol, column].add(row.under(protocol))
+        return column
 
     def sample(self, protocol: ProtocolName, column: Column) -> Sample:
         """Main values of a column, with clusters that the task's columns share."""
@@ -111,8 +116,20 @@ class Tally:
         rule: str | None,
         seen: str | None,
     ) -> dict[str, Any]:
+        values = np.array(self._cells[protocol, column].values[metric])
+        estimate = clustered_mean(values * 100.0, self._codes_of(column))
+        return self._line_of(column, protocol, metric, estimate, rule, seen)
+
+    def _line_of(
+        self,
+        column: Column,
+        protocol: ProtocolName,
+        metric: str,
+        estimate: Estimate,
+        rule: str | None,
+        seen: str | None,
+    ) -> dict[str, Any]:
         cell = self._cells[protocol, column]
-        estimate = clustered_mean(np.array(cell.values[metric]) * 100.0, self._codes_of(column))
         bounds = None if estimate.low is None else [estimate.low, estimate.high]
         return {
             "task": self.task.id,

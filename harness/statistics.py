@@ -74,40 +74,90 @@ class Sample(NamedTuple):
     task: str
 
 
+class Average(NamedTuple):
+    """A plain mean of column means, and what is known of its error."""
+
+    mean: float
+    stderr: float | None
+    """None where a task has a single cluster or there is no spread to see."""
+    degrees: float | None
+    """Of freedom, after Welch and Satterthwaite: V^2 / sum(V_t^2 / (G_t - 1)) over the tasks."""
+
+
 def mean_of_means(columns: Sequence[Sample]) -> tuple[float, float | None]:
+    """Plain mean of column means, and its error: the first two fields of `average`."""
+    return average(columns)[:2]
+
+
+def average(columns: Sequence[Sample]) -> Average:
     """Plain mean of column means, and its error.
 
     Columns of one task share pictures, so their errors are added within a cluster before
     squaring; tasks are independent of each other.
 
-    Returns:
-        The mean, and its standard error, or None where a task has a single cluster or there is
-        no spread to see.
+    Args:
+        columns: At least one; each with at least one row.
     """
     k = len(columns)
     mean = math.fsum(float(np.mean(column.values)) for column in columns) / k
-    variance = 0.0
+    variances, degrees = [], []
     for task in dict.fromkeys(column.task for column in columns):
         mine = [column for column in columns if column.task == task]
-        size = 1 + max(int(column.clusters.max()) for column in mine)
-        influence = np.zeros(size)
-        present = np.zeros(size, dtype=bool)
-        for column in mine:
-            centred = (column.values - np.mean(column.values)) / (k * len(column.values))
-            influence += np.bincount(column.clusters, weights=centred, minlength=size)
-            present |= np.bincount(column.clusters, minlength=size) > 0
-        groups = int(present.sum())
+        centred = [
+            column._replace(values=(column.values - np.mean(column.values))) for column in mine
+        ]
+        influence = task_influence(centred, k)
+        groups = len(influence)
         if groups < 2:
-            return mean, None
-        variance += groups / (groups - 1) * math.fsum(influence[present] ** 2)
-    error = math.sqrt(variance)
+            return Average(mean, None, None)
+        variances.append(groups / (groups - 1) * math.fsum(influence**2))
+        degrees.append(groups - 1)
+    error = math.sqrt(math.fsum(variances))
     most = max(float(np.abs(column.values).max()) for column in columns)
-    return mean, error if error > _NOISE * most else None
+    if error <= _NOISE * most:
+        return Average(mean, None, None)
+    parts = zip(variances, degrees, strict=True)
+    freedom = error**4 / math.fsum(variance**2 / own for variance, own in parts)
+    return Average(mean, error, freedom)
 
 
-def t_quantile(probability: float, degrees: int) -> float:
+def task_influence(columns: Sequence[Sample], k: int) -> Floats:
+    """What each cluster of one task adds to a mean of `k` column means, shape (G,)."""
+    size = 1 + max(int(column.clusters.max()) for column in columns)
+    influence: Floats = np.zeros(size)
+    present: NDArray[np.bool_] = np.zeros(size, dtype=bool)
+    for column in columns:
+        shares = column.values / (k * len(column.values))
+        influence += np.bincount(column.clusters, weights=shares, minlength=size)
+        present |= np.bincount(column.clusters, minlength=size) > 0
+    return influence[present]
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P-values adjusted for their number by Holm's step-down method (1979).
+
+    Args:
+        p_values: One a hypothesis; None where none was tested, which counts for nothing.
+    """
+    tested = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, place) in enumerate(tested):
+        highest = max(highest, min(1.0, (len(tested) - rank) * p))
+        adjusted[place] = highest
+    return adjusted
+
+
+def t_quantile(probability: float, degrees: float) -> float:
     """Quantile of Student's t distribution."""
     # Imported here: it takes longer than everything else in this module together.
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, probability))
+
+
+def t_p_value(statistic: float, degrees: float) -> float:
+    """Two-sided p of a t statistic."""
+    from scipy.special import stdtr
+
+    return min(1.0, 2.0 * float(stdtr(degrees, -abs(statistic))))

@@ -4,8 +4,11 @@ from tasks._errors import LabelError, UnreadableRow, UserError
 from tasks._registry import GROUPS, TASKS, nearest, resolve
 from tasks._types import (
     PROTOCOLS,
+    Aggregation,
+    Borrowed,
     Card,
     Column,
+    Generation,
     HubDataset,
     ImageRef,
     ProtocolName,
@@ -23,8 +26,11 @@ __all__ = [
     "GROUPS",
     "PROTOCOLS",
     "TASKS",
+    "Aggregation",
+    "Borrowed",
     "Card",
     "Column",
+    "Generation",
     "HubDataset",
     "ImageRef",
     "LabelError",

@@ -25,7 +25,7 @@ def resolve(names: Sequence[str]) -> list[Task]:
     """Turn names of tasks and groups, or folders of a user's own tasks, into tasks.
 
     Args:
-        names: `slake`, `biomed`, or a folder (or its `task.yaml`).
+        names: `slake`, `biomed`, a folder (or its `task.yaml`), or `lmms_eval:NAME`.
 
     Returns:
         Each task once, in the order asked for.
@@ -53,6 +53,10 @@ def _one(name: str) -> Sequence[Task]:
         return GROUPS[name]
     if name in TASKS:
         return (TASKS[name],)
+    if name.startswith("lmms_eval:"):
+        from tasks.from_lmms_eval import borrowed_tasks
+
+        return borrowed_tasks(name)
     path = Path(name)
     # os.path, as Path raises on a name that is too long to be one.
     if path.name == "task.yaml" or os.path.isfile(path / "task.yaml"):  # noqa: PTH113
@@ -61,7 +65,8 @@ def _one(name: str) -> Sequence[Task]:
         return (load_task(path),)
     raise UserError(
         f"unknown task {name!r}{nearest(name, (*GROUPS, *TASKS))}",
-        f"Known: {_known()}. A task of your own is a folder with a task.yaml.",
+        f"Known: {_known()}. A task of your own is a folder with a task.yaml; lmms-eval's are "
+        "lmms_eval:NAME.",
     )
 
 

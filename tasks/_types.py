@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Split = Literal["open", "closed"]
 ProtocolName = Literal["paper", "strict"]
@@ -46,6 +46,10 @@ class Row:
     """Names the picture that several rows share; else the hash of its pixels does."""
     prediction: str | None = None
     """An answer produced elsewhere (prediction files only); None is a failed row."""
+    places: tuple[int, ...] = ()
+    """Where in the prompt each picture stands; empty if all stand before it."""
+    fault: str | None = None
+    """Why it cannot be asked, if its source knows: then it fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class Scored(NamedTuple):
     unparsed: bool = False
     guessed: bool = False
     reason: str | None = None
+    items: Mapping[str, Any] | None = None
+    """What an aggregation that is no plain mean makes a score of, by metric (`Aggregation`)."""
 
 
 class Column(NamedTuple):
@@ -114,6 +120,19 @@ class Scorer(Protocol):
         """Score as a careful evaluator would."""
 
 
+class Aggregation(NamedTuple):
+    """How the rows' items become one number, where a score is not simply the mean of its rows."""
+
+    metric: str
+    call: Callable[[list[Any]], float]
+    """May raise anything."""
+    maximum: float | None = None
+    """The best possible number; None if it is to be seen from the rows."""
+    unusable: str | None = None
+    """Why it is not to be called; None if it is."""
+    lower_is_better: bool = False
+
+
 class RowSource(Protocol):
     """Where a task's rows come from. Reading is repeatable and streams."""
 
@@ -133,6 +152,40 @@ class RowSource(Protocol):
             scorer: Says what a record must carry.
             images: Give the rows their pictures; False reads no image bytes.
         """
+
+
+class Generation(NamedTuple):
+    """How a task wants its answers drawn, beside their length. Temperature 0 is greedy."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+
+
+class Borrowed(Protocol):
+    """What a task of another harness brings along."""
+
+    @property
+    def spelling(self) -> str:
+        """How to ask for it again."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What determines rows and scores beside the data: versions, configuration. JSON values."""
+
+    @property
+    def aggregations(self) -> tuple[Aggregation, ...]:
+        """How items become scores, the main metric first."""
+
+    def open(self, data: str | None) -> RowSource:
+        """Open its rows, which scoring needs too.
+
+        Args:
+            data: As `--data` has it.
+        """
+
+    def missed(self, index: int) -> Mapping[str, Any]:
+        """Items of a row that has no answer; empty if there can be none."""
 
 
 class HubDataset(NamedTuple):
@@ -179,3 +232,6 @@ class Task:
     image_formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP")
     folder: Path | None = field(default=None, compare=False)
     """Where a user's own task keeps its rows."""
+    generation: Generation = Generation()
+    borrowed: Borrowed | None = field(default=None, compare=False)
+    """What it brings along if it is another harness's; its rows may then do without pictures."""

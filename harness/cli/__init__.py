@@ -17,6 +17,8 @@ from harness import __version__
 _COMMANDS = {
     "eval": ("harness.cli.eval", "Evaluate a model on tasks."),
     "score": ("harness.cli.score", "Score a run again, or answers produced elsewhere."),
+    "compare": ("harness.cli.compare", "Compare runs row by row, with honest errors."),
+    "export": ("harness.cli.export", "Write scores as tables, CSV, model cards, lmms-eval files."),
     "tasks": ("harness.cli.tasks", "List, show, check and make tasks."),
     "demo": ("harness.cli.demo", "Try everything with a tiny model and drawn rows."),
     "doctor": ("harness.cli.doctor", "Show what is installed and what is missing."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -30,11 +31,11 @@ def key_values(pairs: tuple[str, ...], option: str) -> dict[str, str]:
     return values
 
 
-def show(results: dict[str, Any], *, as_json: bool) -> None:
-    """Print results on stdout: as JSON, or as the table people read."""
+def show(results: dict[str, Any], *, as_json: bool, notes: Sequence[str] = ()) -> None:
+    """Print results on stdout: as JSON, or as the table people read, with notes below it."""
     if as_json:
         click.echo(json.dumps(results, indent=2))
         return
     from harness.report import print_results
 
-    print_results(results)
+    print_results(results, notes)

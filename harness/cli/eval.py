@@ -10,12 +10,16 @@ from harness.cli._options import comma_list, key_values, show
 
 
 @click.command("eval", context_settings={"show_default": True})
-@click.option("--model", required=True, metavar="REF", help="Folder, org/name[@revision], or the "
-              "answer of --engine constant.")  # fmt: skip
+@click.option("--model", metavar="REF", help="Folder, org/name[@revision], or the answer of "
+              "--engine constant.")  # fmt: skip
 @click.option(
-    "--tasks", required=True, metavar="A,B", help="Tasks, groups, or folders of your own."
+    "--tasks",
+    required=True,
+    metavar="A,B",
+    help="Tasks, groups, folders of your own, or lmms_eval:NAME.",
 )
-@click.option("--engine", default="auto", help="auto, transformers, vllm, openai or constant.")
+@click.option("--engine", default="auto", help="auto, transformers, vllm, openai, constant "
+              "or majority.")  # fmt: skip
 @click.option("--engine-arg", "engine_args", multiple=True, metavar="K=V", help="Engine setting.")
 @click.option("--base-url", metavar="URL", help="Server for --engine openai; the key is read from "
               "OPENAI_API_KEY.")  # fmt: skip
@@ -26,6 +30,10 @@ from harness.cli._options import comma_list, key_values, show
               help="Instead of each task's own.")  # fmt: skip
 @click.option("--images", type=click.Choice(["given", "blank", "shuffled", "none"]),
               default="given", help="Controls: does the model look?")  # fmt: skip
+@click.option("--option-order", default="given", metavar="ORDER", help="Control: given, reversed, "
+              "rotated:N or shuffled. Does the place of an option matter?")  # fmt: skip
+@click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="K",
+              help="Control: 2, 3, ... asks the same once more, as a run of its own.")  # fmt: skip
 @click.option("--replicas", type=click.IntRange(min=1), default=1, metavar="N",
               help="Engines side by side, through Ray.")  # fmt: skip
 @click.option("--ray", is_flag=False, flag_value="auto", metavar="[ADDRESS]",
@@ -45,7 +53,7 @@ from harness.cli._options import comma_list, key_values, show
 @click.pass_context
 def eval_(
     ctx: click.Context,
-    model: str,
+    model: str | None,
     tasks: str,
     engine: str,
     engine_args: tuple[str, ...],
@@ -54,6 +62,8 @@ def eval_(
     limit: int | None,
     max_new_tokens: int | None,
     images: str,
+    option_order: str,
+    repeat: int,
     replicas: int,
     ray: str | None,
     out: Path,
@@ -74,14 +84,21 @@ def eval_(
       harness eval --model Qwen/Qwen2-VL-2B-Instruct --tasks biomed
       harness eval --model ./checkpoint --tasks slake --data rows/ --limit 100
       harness eval --model gpt-4o --engine openai --tasks biomed
+      harness eval --model ./checkpoint --tasks slake --images blank
+      harness eval --engine majority --tasks biomed
       harness eval --model yes --engine constant --tasks biomed --data sample
     """
     from harness.asking import IMAGE_MODES
+    from harness.controls._beside import control_notes
     from harness.evaluate import evaluate
     from harness.planning import EvalOptions
 
     if resume is not None and fresh:
         raise click.UsageError("--resume and --fresh exclude each other.", ctx)
+    if model is None:
+        if engine != "majority":
+            raise click.UsageError("Missing option '--model'.", ctx)
+        model = engine
     mode = next(mode for mode in IMAGE_MODES if mode == images)
     outcome = evaluate(
         EvalOptions(
@@ -94,6 +111,8 @@ def eval_(
             limit=limit,
             max_new_tokens=max_new_tokens,
             images=mode,
+            option_order=option_order,
+            repeat=repeat,
             replicas=replicas,
             ray=ray,
             out=out,
@@ -106,5 +125,6 @@ def eval_(
         )
     )
     if outcome.results is not None:
-        show(outcome.results, as_json=as_json)
+        notes = () if as_json else control_notes(outcome.run)
+        show(outcome.results, as_json=as_json, notes=notes)
     ctx.exit(outcome.exit_code)

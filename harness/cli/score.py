@@ -36,16 +36,20 @@ def score(
       harness score runs/20260101T000000Z-my_model-biomed-0a1b2c3d
       harness score --task vqa_rad --predictions answers.jsonl --samples scores.jsonl
     """
+    from harness.controls._beside import control_notes
     from harness.rescore import rescore_run, score_predictions
     from harness.results import exit_code
+    from harness.runs import RunFolder
 
+    notes: list[str] = []
     if run is not None:
         if task_name or predictions:
             raise click.UsageError("give RUN, or --task with --predictions, not both.", ctx)
         results = rescore_run(run, samples_out)
+        notes = [] if as_json else control_notes(RunFolder(run))
     elif task_name and predictions:
         results = score_predictions(task_name, predictions, samples_out)
     else:
         raise click.UsageError("give RUN, or both --task and --predictions.", ctx)
-    show(results, as_json=as_json)
+    show(results, as_json=as_json, notes=notes)
     ctx.exit(exit_code(results, 0.01))

@@ -54,6 +54,19 @@ def show(name: str, as_json: bool) -> None:
             click.echo(card_text(task))
 
 
+@tasks.command("lmms-eval-path")
+def lmms_eval_path() -> None:
+    """Print the folder that stock lmms-eval takes as --include_path.
+
+    \b
+    Example:
+      lmms-eval --include_path "$(harness tasks lmms-eval-path)" --tasks harness_biomed ...
+    """
+    from tasks.lmms_eval import FOLDER
+
+    click.echo(FOLDER)
+
+
 @tasks.command("validate")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.pass_context

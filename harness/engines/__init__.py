@@ -5,10 +5,11 @@ from __future__ import annotations
 from harness.engines._auto import auto_engine
 from harness.engines._base import Engine, ModelInfo, Plan, read_settings
 from harness.engines._constant import ConstantPlan, ConstantSettings
+from harness.engines._majority import MajorityPlan, MajoritySettings
 from harness.errors import UserError
 from tasks import nearest
 
-ENGINES = ("auto", "transformers", "vllm", "openai", "constant")
+ENGINES = ("auto", "transformers", "vllm", "openai", "constant", "majority")
 
 __all__ = ["ENGINES", "Engine", "ModelInfo", "Plan", "check_engine", "plan_engine"]
 
@@ -40,7 +41,8 @@ def plan_engine(
 
     Args:
         name: One of `ENGINES`.
-        ref: The model: a folder, a hub id, a served name (`openai`), or the answer of `constant`.
+        ref: The model: a folder, a hub id, a served name (`openai`), the answer of `constant`, or
+            `majority` (of the engine of that name, which has no other).
         args: Engine settings as typed.
         base_url: Address of the server (`openai` only).
         replicas: How many engines work side by side.
@@ -52,13 +54,21 @@ def plan_engine(
         UserError: The model cannot be used, or a setting is wrong.
     """
     check_engine(name)
-    if (replicas > 1 or ray is not None) and name in ("constant", "openai"):
+    if (replicas > 1 or ray is not None) and name in ("constant", "majority", "openai"):
         raise UserError(f"--replicas and --ray are for engines that load a model, not for {name}")
     if base_url is not None and name != "openai":
         raise UserError("--base-url is the address of a server: add --engine openai")
     if name == "constant":
         read_settings(ConstantSettings, args, name)
         return ConstantPlan(ref)
+    if name == "majority":
+        read_settings(MajoritySettings, args, name)
+        if ref != "majority":
+            raise UserError(
+                f"--model {ref}: the majority baseline has no model",
+                "Leave --model out; --engine constant --model TEXT answers a text of your own.",
+            )
+        return MajorityPlan()
     if name == "openai":
         from harness.engines._openai import DEFAULT_BASE_URL, OpenAIPlan, OpenAISettings
 

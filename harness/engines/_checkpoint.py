@@ -74,6 +74,15 @@ class CheckpointPlan:
         return min(self.settings.max_model_len, own) if own else self.settings.max_model_len
 
     @cached_property
+    def sees(self) -> bool:
+        """Whether it reads pictures; pure language models serve synthesis and its filter."""
+        from transformers.models.auto import modeling_auto as auto
+
+        kind = self.checkpoint.config.get("model_type")
+        seeing: Any = auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+        return kind in seeing or kind not in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    @cached_property
     def pixels(self) -> tuple[int, int] | None:
         """Bounds on a picture's pixels that differ from the checkpoint's own."""
         return pixel_bounds(self.checkpoint, self.settings.min_pixels, self.settings.max_pixels)

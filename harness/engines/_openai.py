@@ -224,6 +224,7 @@ class OpenAIEngine:
                     prompt_tokens=answer.prompt_tokens,
                     tokens=answer.tokens,
                     seconds=time.perf_counter() - began,
+                    logprobs=answer.logprobs,
                 )
                 return _Done(response)
         response = Response(

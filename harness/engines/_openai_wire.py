@@ -6,16 +6,19 @@ import base64
 import email.utils
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from harness.errors import UserError
 from harness.images import Picture
 from harness.requests import Message, Request
 
 _MEDIA = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 _MOST_TOKENS = 2**31
 _MOST_SAID = 300
+_MOST_LOGPROBS = 20
 # What reading JSON of a stranger's may raise.
 _NONSENSE = (
     ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError,
@@ -56,6 +59,7 @@ class Answer(NamedTuple):
     finish_reason: str | None
     prompt_tokens: int
     tokens: int
+    logprobs: dict[str, float] | None = None
 
 
 def body(model: str, request: Request, *, tokens_field: str, vllm: bool) -> dict[str, Any]:
@@ -66,7 +70,16 @@ def body(model: str, request: Request, *, tokens_field: str, vllm: bool) -> dict
         request: What is asked.
         tokens_field: Name of the field for the token limit.
         vllm: Whether the server understands vLLM's own fields.
+
+    Raises:
+        UserError: Chat completions have no such request.
     """
+    if request.form != "chat":
+        what = "continue with a user's turn" if request.form == "user_turn" else "continue a text"
+        raise UserError(
+            f"a chat-completions server cannot {what}",
+            "Use --engine vllm or transformers (`engine:` in a recipe).",
+        )
     sampling = request.sampling
     pictures = iter(request.images)
     sent: dict[str, Any] = {
@@ -81,6 +94,11 @@ def body(model: str, request: Request, *, tokens_field: str, vllm: bool) -> dict
         sent["stop"] = list(sampling.stop)
     if sampling.seed is not None:
         sent["seed"] = sampling.seed
+    if request.json_schema is not None:
+        schema = {"name": "answer", "schema": json.loads(request.json_schema), "strict": True}
+        sent["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if request.first_token_logprobs:
+        sent |= {"logprobs": True, "top_logprobs": _MOST_LOGPROBS}
     if vllm:
         sent["skip_special_tokens"] = sampling.skip_special_tokens
     return sent
@@ -89,11 +107,13 @@ def body(model: str, request: Request, *, tokens_field: str, vllm: bool) -> dict
 def _message(message: Message, pictures: Iterator[Picture]) -> dict[str, Any]:
     if not message.images:
         return {"role": message.role, "content": message.text}
-    shown = [
+    parts = [
         {"type": "image_url", "image_url": {"url": _data_url(next(pictures))}}
-        for _ in range(message.images)
+        if part is None
+        else {"type": "text", "text": part}
+        for part in message.parts
     ]
-    return {"role": message.role, "content": [*shown, {"type": "text", "text": message.text}]}
+    return {"role": message.role, "content": parts}
 
 
 def _data_url(picture: Picture) -> str:
@@ -128,10 +148,20 @@ def read(content: bytes) -> Answer:
             reason if isinstance(reason, str) else None,
             _count(usage.get("prompt_tokens")),
             _count(usage.get("completion_tokens")),
+            _first_token(choice.get("logprobs")),
         )
     except _NONSENSE as error:
         reason = f"not a chat completion ({type(error).__name__}: {error})"
         raise Failure(reason, passing=True) from error
+
+
+def _first_token(logprobs: Any) -> dict[str, float] | None:
+    """What the first token might have been; None where the server tells nothing."""
+    if not logprobs or not logprobs.get("content"):
+        return None
+    likeliest = logprobs["content"][0]["top_logprobs"]
+    found = {str(entry["token"]): float(entry["logprob"]) for entry in likeliest}
+    return {text: value for text, value in found.items() if math.isfinite(value)} or None
 
 
 def _count(value: Any) -> int:

@@ -6,7 +6,7 @@ replica that dies is replaced and costs its rows in flight, which are asked agai
 that a replica dies on when it has nothing else in hand fails.
 
 Actors rather than Ray Data's `map_batches`: a batch there is a barrier at which an engine drains,
-and the requests come from a journal that lives with the driver.
+and the requests come from a journal that lives with the driver (docs/engines.md).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import queue
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -29,12 +30,18 @@ from harness import images
 from harness.engines._base import Engine, ModelInfo, Plan
 from harness.errors import UserError
 from harness.images import Picture
+from harness.progress import note
 from harness.requests import Request, Response
 
 _BATCH = 8
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 _MOST_STARTS = 3
 """How often in a row a replica may die before its first sign of life."""
+_NOTE_AFTER = 60.0
+"""Seconds without any answer or sign of life after which a person is told what is waited for."""
+_NOTE_EVERY = 600.0
+_GIVE_UP_AFTER = 300.0
+"""Seconds for a lost machine to come back, where no replica is alive and none can be placed."""
 
 
 @dataclass(frozen=True)
@@ -185,13 +192,15 @@ class ReplicatedEngine:
     def __init__(self, plan: ReplicatedPlan) -> None:
         self._plan = plan
         ray = _connect(plan)
-        gpus = _gpus_each(plan, ray)
+        self._needs = _needs(plan, ray)
+        gpus = self._needs.get("GPU", 0)
         # Enough batches that an engine has its fill, and two more on the way while it works.
         self._in_hand = max(2, -(-plan.inner.appetite // _BATCH)) + 2
         # Ray's own restarts would go on for ever where an engine cannot be started.
         self._actor = ray.remote(
-            num_cpus=0 if gpus else 1,
+            num_cpus=self._needs.get("CPU", 0),
             num_gpus=gpus,
+            resources={k: v for k, v in self._needs.items() if k not in ("CPU", "GPU")},
             max_restarts=0,
             max_concurrency=self._in_hand,
         )(Replica)
@@ -199,9 +208,12 @@ class ReplicatedEngine:
         self._places = [_Place(self._actor.remote(plan.inner)) for _ in range(plan.replicas)]
         self._spare: _Place | None = None
         """Gets nothing new while suspects wait, so that it is soon free for them."""
-        while (described := self._look_after(self._places[0].probe)) is None:
-            pass
-        self._described = {**described, "replicas": plan.replicas}
+        self._silent_since = self._noted = time.monotonic()
+        described = None
+        while described is None:
+            described = self._look_after(self._next([place.probe for place in self._places]))
+        each = described.get("gpus", 0)
+        self._described = {**described, "replicas": plan.replicas, "gpus": each * plan.replicas}
 
     def describe(self) -> dict[str, Any]:
         """What the first replica says of its engine."""
@@ -220,7 +232,7 @@ class ReplicatedEngine:
             while waiting and self._send(waiting, flying):
                 waiting = next(fresh, None)
             probes = [place.probe for place in self._places if place.probe is not None]
-            (done,), _ = self._ray.wait([*flying, *probes], num_returns=1)
+            done = self._next([*flying, *probes])
             if done not in flying:
                 self._look_after(done)
                 continue
@@ -240,6 +252,49 @@ class ReplicatedEngine:
             by_key = {request.key: request for request in batch.requests}
             for answer in answers:
                 yield replace(answer, request=by_key[answer.request.key])
+
+    def _next(self, pending: list[Any]) -> Any:
+        """The first of some results to come; meanwhile a person is told what is waited for.
+
+        Raises:
+            UserError: No replica is alive, and no machine could hold one.
+        """
+        while True:
+            done, _ = self._ray.wait(pending, num_returns=1, timeout=min(5.0, _NOTE_AFTER))
+            now = time.monotonic()
+            absent = sum(place.probe is not None for place in self._places)
+            if not absent:
+                self._silent_since = self._noted = now
+            elif now - self._silent_since > _NOTE_AFTER:
+                self._mind(absent, now)
+            if done:
+                return done[0]
+
+    def _mind(self, absent: int, now: float) -> None:
+        """Some replicas have not reported for long: say so, or give up."""
+        waited, could = now - self._silent_since, _could_hold(self._needs, self._ray.nodes())
+        need = " and ".join(f"{amount:g} {name}" for name, amount in self._needs.items())
+        if not could and absent == len(self._places) and waited > _GIVE_UP_AFTER:
+            raise UserError(
+                f"no replica is alive, and for {waited:.0f} s no machine of the Ray cluster could "
+                f"hold one: each needs {need}",
+                "The answers so far are kept, and the same command continues; "
+                "`ray status` shows what the cluster has.",
+            )
+        if self._noted > self._silent_since and now - self._noted < _NOTE_EVERY:
+            return
+        self._noted = now
+        free = self._ray.available_resources()
+        have = ", ".join(f"{free.get(name, 0):g} {name}" for name in self._needs)
+        why = (
+            f"free in the cluster: {have}; an engine that is being loaded looks the same"
+            if could
+            else "no machine of the cluster has that"
+        )
+        note(
+            f"{absent} of {len(self._places)} replicas have not reported for {waited:.0f} s: each "
+            f"waits for {need} ({why})"
+        )
 
     def _send(self, batch: _Batch, flying: dict[Any, tuple[_Place, _Batch]]) -> bool:
         """Hand a batch to the replica with least to do; False if none takes it now."""
@@ -364,11 +419,15 @@ def _connect(plan: ReplicatedPlan) -> Any:
     return ray
 
 
-def _gpus_each(plan: ReplicatedPlan, ray: Any) -> int:
-    """GPUs a replica takes: as many as tensor parallelism asks for, none where there are none."""
+def _needs(plan: ReplicatedPlan, ray: Any) -> dict[str, float]:
+    """What a replica takes of a machine: a CPU, or as many GPUs as tensor parallelism asks for.
+
+    Raises:
+        UserError: The cluster has fewer GPUs than all replicas need.
+    """
     have = int(ray.cluster_resources().get("GPU", 0))
     if not have:
-        return 0
+        return {"CPU": 1}
     each: int = getattr(getattr(plan.inner, "settings", None), "tensor_parallel_size", 1)
     if each * plan.replicas > have:
         ray.shutdown()
@@ -376,4 +435,12 @@ def _gpus_each(plan: ReplicatedPlan, ray: Any) -> int:
             f"{plan.replicas} replicas of {each} GPU(s) each: the cluster has {have}",
             f"Use --replicas {have // each}, or fewer GPUs a replica.",
         )
-    return each
+    return {"GPU": each}
+
+
+def _could_hold(needs: dict[str, float], nodes: list[dict[str, Any]]) -> bool:
+    """Whether a living machine has what a replica needs, be it in use or not."""
+    return any(
+        node["Alive"] and all(node["Resources"].get(k, 0) >= v for k, v in needs.items())
+        for node in nodes
+    )

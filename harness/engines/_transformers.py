@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from harness.engines._chat import TEMPLATE_DATE, ChatTemplate
+from harness.engines._ahead import Ahead
+from harness.engines._batches import WINDOW, Asked, Batch, Preparer
+from harness.engines._chat import TEMPLATE_DATE, text_ends
 from harness.engines._checkpoint import CheckpointPlan, CheckpointSettings
 from harness.engines._failures import is_out_of_memory, one_line, reason_of
-from harness.errors import RowError, UserError
+from harness.errors import UserError
 from harness.requests import Request, Response, Sampling
 
-# Batches are cut from this many times their size, sorted by length: little padding, little memory.
-_WINDOW = 8
+_LIKELIEST = 20
+"""First tokens whose probability is told."""
+_AHEAD = 1
+"""Batches that lie ready; one more is in the preparing thread's hands."""
 
 
 @dataclass(frozen=True)
@@ -58,32 +63,11 @@ class TransformersPlan(CheckpointPlan):
     @property
     def appetite(self) -> int:
         """A window that is sorted and cut into batches."""
-        return self.settings.batch_size * _WINDOW
+        return self.settings.batch_size * WINDOW
 
     def start(self) -> TransformersEngine:
         """Load the checkpoint."""
         return TransformersEngine(self)
-
-
-class _Asked(NamedTuple):
-    """A request and the text it became."""
-
-    request: Request
-    prompt: str
-
-    @property
-    def kind(self) -> tuple[str, bool]:
-        """Requests of one batch share this."""
-        return repr(self.request.sampling), bool(self.request.images)
-
-    @property
-    def size(self) -> int:
-        """About how many tokens: four letters each, a picture by its area."""
-        images = (picture.image for picture in self.request.images)
-        return len(self.prompt) // 4 + sum(i.width * i.height for i in images) // 784
-
-    def failed(self, reason: str, *, passing: bool = False) -> Response:
-        return Response(self.request, None, prompt=self.prompt, error=reason, passing=passing)
 
 
 class _StopTexts:
@@ -122,15 +106,17 @@ class TransformersEngine:
 
     def __init__(self, plan: TransformersPlan) -> None:
         self._plan = plan
-        self._model, self._processor = _load(plan)
-        self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
-        self._tokenizer.padding_side = "left"
-        self._chat = ChatTemplate(self._processor, plan.system)
+        self._model, processor = _load(plan)
+        self._preparer = Preparer(processor, plan.system)
+        # Another than the preparer's: a tokenizer cannot pad in one thread and decode in another.
+        self._tokenizer = copy.deepcopy(self._preparer.tokenizer)
         self._batch_size = plan.settings.batch_size
         self._stop_ids = _stop_ids(self._model, self._tokenizer)
+        self._text_ends = frozenset(
+            text_ends(plan.checkpoint.folder, self._tokenizer, self._preparer.chat)
+        )
         _forget_generation_config(self._model)
-        names = ("image_token", "video_token", "boi_token")
-        self._marks = [m for n in names if isinstance(m := getattr(self._processor, n, None), str)]
+        self._ahead: Ahead[Batch | Response] | None = None
 
     def describe(self) -> dict[str, Any]:
         """Versions, dtype, attention, context, picture bounds, the template's date."""
@@ -138,6 +124,7 @@ class TransformersEngine:
         import transformers
 
         config = self._model.config
+        date = TEMPLATE_DATE.date().isoformat() if self._preparer.prints_date else None
         return {
             "name": "transformers",
             "version": transformers.__version__,
@@ -149,37 +136,42 @@ class TransformersEngine:
             "max_model_len": self._plan.context,
             "pixels": list(self._plan.pixels) if self._plan.pixels else None,
             "system": self._plan.system,
-            "template_date": TEMPLATE_DATE.date().isoformat() if self._chat.prints_date else None,
+            "template_date": date,
             "batch_size": self._plan.settings.batch_size,
+            "gpus": len(self._devices),
         }
 
+    @property
+    def _devices(self) -> set[str]:
+        """The GPUs that hold the model's layers."""
+        placed = getattr(self._model, "hf_device_map", {"": self._model.device})
+        names = {f"cuda:{d}" if isinstance(d, int) else str(d) for d in placed.values()}
+        return {name for name in names if name.startswith("cuda")}
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Answer window by window, each sorted by length and cut into batches."""
-        stream = iter(requests)
-        while window := list(itertools.islice(stream, self._batch_size * _WINDOW)):
-            asked = []
-            for request in window:
-                try:
-                    asked.append(_Asked(request, self._render(request)))
-                # A template may refuse a conversation with any error of its own.
-                except Exception as error:  # noqa: BLE001
-                    yield Response(request, None, error=reason_of(error))
-            asked.sort(key=lambda a: (*a.kind, a.size))
-            for _, group in itertools.groupby(asked, key=lambda a: a.kind):
-                rest = list(group)
-                while rest:
-                    batch, rest = rest[: self._batch_size], rest[self._batch_size :]
-                    yield from self._answer(batch)
+        """Answer window by window, each sorted by length and cut into batches.
 
-    def _render(self, request: Request) -> str:
-        text = "\n".join(message.text for message in request.messages)
-        for mark in self._marks:
-            if mark in text:
-                raise RowError(f"the text holds {mark}, which this model reads as a picture")
-        text.encode()  # tokenizers name no reason when they refuse a lone surrogate
-        return self._chat.render(request.messages)
+        While the model works on a batch, a thread pulls requests and prepares the next.
+        """
+        ahead = Ahead(
+            lambda source: self._preparer.batches(source, lambda: self._batch_size),
+            requests,
+            _AHEAD,
+            "prepare",
+        )
+        self._ahead = ahead
+        try:
+            for prepared in ahead:
+                if isinstance(prepared, Response):
+                    yield prepared
+                else:
+                    # Memory may have run out since a batch was cut.
+                    for batch in prepared.parts(self._batch_size):
+                        yield from self._answer(batch)
+        finally:
+            ahead.close()
 
-    def _answer(self, batch: list[_Asked]) -> Iterator[Response]:
+    def _answer(self, batch: Batch) -> Iterator[Response]:
         """Answer a batch; one that fails is halved until the row that fails stands alone."""
         import torch
 
@@ -188,10 +180,10 @@ class TransformersEngine:
         except torch.AcceleratorError as error:
             # After it everything fails in this process: a row that is known to be the cause is
             # written down, and the run has to be begun again.
-            if len(batch) == 1:
-                yield batch[0].failed(reason_of(error))
+            if len(batch.rows) == 1:
+                yield batch.rows[0].failed(reason_of(error))
             raise UserError(
-                f"the GPU failed on a batch of {len(batch)}: {reason_of(error)}",
+                f"the GPU failed on a batch of {len(batch.rows)}: {reason_of(error)}",
                 "The answers so far are kept, and the same command continues; "
                 "--engine-arg batch_size=1 finds the row if it happens again.",
             ) from error
@@ -204,80 +196,94 @@ class TransformersEngine:
             return
         if out_of_memory:
             torch.cuda.empty_cache()
-        if len(batch) == 1:
-            yield batch[0].failed(reason, passing=out_of_memory)
+        if len(batch.rows) == 1:
+            yield batch.rows[0].failed(reason, passing=out_of_memory)
             return
-        half = len(batch) // 2
+        half = len(batch.rows) // 2
         if out_of_memory:
             self._batch_size = max(1, min(self._batch_size, half))
-        yield from self._answer(batch[:half])
-        yield from self._answer(batch[half:])
+        yield from self._answer(Batch(batch.rows[:half]))
+        yield from self._answer(Batch(batch.rows[half:]))
 
-    def _run(self, batch: list[_Asked]) -> list[Response]:
+    def _run(self, batch: Batch) -> list[Response]:
         import torch
 
-        started = time.perf_counter()
-        inputs = self._prepare(batch)
+        inputs = self._preparer.inputs(batch)
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
         room = [self._plan.context - length for length in lengths]
         if min(room) < 1:
-            return self._without_too_long(batch, lengths)
-        sampling = batch[0].request.sampling
+            return self._without_too_long(batch.rows, lengths)
+        started = time.perf_counter()
+        first = batch.rows[0].request
+        sampling = first.sampling
         steps = min(sampling.max_new_tokens, max(room))
-        inputs = inputs.to(self._model.device, self._model.dtype)
+        # A copy: what is on the device leaves it with this call, whoever holds the batch.
+        inputs = copy.copy(inputs).to(self._model.device, self._model.dtype)
         width = inputs["input_ids"].shape[1]
         if sampling.seed is not None:
             torch.manual_seed(sampling.seed)
         with torch.inference_mode():
             output = self._model.generate(
                 **inputs,
-                generation_config=self._generation_config(sampling, steps),
+                generation_config=self._generation_config(first, steps),
                 stopping_criteria=[_StopTexts(self._tokenizer, sampling, width)]
                 if sampling.stop
                 else None,
             )
-        new = output[:, width:].tolist()
-        seconds = (time.perf_counter() - started) / len(batch)
+        new = output.sequences[:, width:].tolist()
+        likeliest: Iterable[dict[str, float] | None] = itertools.repeat(None)
+        if first.first_token_logprobs:
+            likeliest = self._first_tokens(output.logits[0])
+        seconds = (time.perf_counter() - started) / len(batch.rows)
         return [
-            self._response(asked, ids, length, min(sampling.max_new_tokens, free), seconds)
-            for asked, ids, length, free in zip(batch, new, lengths, room, strict=True)
+            replace(
+                self._response(asked, ids, length, min(sampling.max_new_tokens, free), seconds),
+                logprobs=logprobs,
+            )
+            for asked, ids, length, free, logprobs in zip(
+                batch.rows, new, lengths, room, likeliest, strict=False
+            )
         ]
 
-    def _without_too_long(self, batch: list[_Asked], lengths: list[int]) -> list[Response]:
+    def _first_tokens(self, logits: Any) -> list[dict[str, float]]:
+        """The first token's likeliest texts, from its logits, shape (rows, vocabulary)."""
+        import torch
+
+        best = torch.log_softmax(logits.float(), dim=-1).topk(min(_LIKELIEST, logits.shape[-1]))
+        return [
+            dict(zip(map(self._tokenizer.decode, ids), values, strict=True))
+            for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+    def _without_too_long(self, rows: list[Asked], lengths: list[int]) -> list[Response]:
         context = self._plan.context
-        fits = [a for a, length in zip(batch, lengths, strict=True) if length < context]
+        fits = [a for a, length in zip(rows, lengths, strict=True) if length < context]
         failed = [
             asked.failed(f"the prompt has {length:,} tokens; the context holds {context:,}")
-            for asked, length in zip(batch, lengths, strict=True)
+            for asked, length in zip(rows, lengths, strict=True)
             if length >= context
         ]
-        return failed + (self._run(fits) if fits else [])
+        return failed + (self._run(Batch(fits)) if fits else [])
 
-    def _prepare(self, batch: list[_Asked]) -> Any:
-        prompts = [asked.prompt for asked in batch]
-        images = [[picture.image for picture in asked.request.images] for asked in batch]
-        bos = self._tokenizer.bos_token
-        return self._processor(
-            text=prompts,
-            images=images if any(images) else None,
-            padding=True,
-            return_tensors="pt",
-            # Most templates write the first token themselves; it must not stand there twice.
-            add_special_tokens=not (bos and prompts[0].startswith(bos)),
-        )
+    def _ends(self, request: Request) -> frozenset[int]:
+        """Tokens that end the answer: a model that writes both sides goes on after a turn's end."""
+        return self._text_ends if request.form == "user_turn" else self._stop_ids
 
-    def _generation_config(self, sampling: Sampling, steps: int) -> Any:
+    def _generation_config(self, request: Request, steps: int) -> Any:
         """Our own: a checkpoint's penalties and temperatures are no part of the protocol."""
         from transformers import GenerationConfig
 
+        sampling = request.sampling
         greedy = sampling.temperature == 0
         # The library's own default would keep the 50 likeliest tokens only.
         drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
         return GenerationConfig(
             max_new_tokens=steps,
             do_sample=not greedy,
-            eos_token_id=sorted(self._stop_ids),
+            eos_token_id=sorted(self._ends(request)) or None,
             pad_token_id=self._pad_id,
+            return_dict_in_generate=True,
+            output_logits=request.first_token_logprobs,
             **({} if greedy else drawn),
         )
 
@@ -287,10 +293,11 @@ class TransformersEngine:
         return int(pad) if pad is not None else min(self._stop_ids)
 
     def _response(
-        self, asked: _Asked, ids: list[int], prompt_tokens: int, limit: int, seconds: float
+        self, asked: Asked, ids: list[int], prompt_tokens: int, limit: int, seconds: float
     ) -> Response:
         sampling = asked.request.sampling
-        end = next((i for i, token in enumerate(ids) if token in self._stop_ids), None)
+        ends = self._ends(asked.request)
+        end = next((i for i, token in enumerate(ids) if token in ends), None)
         kept = ids[: limit if end is None else min(end, limit)]
         stopped = end is not None and end < limit
         while sampling.stop and kept and kept[-1] == self._pad_id:
@@ -314,11 +321,13 @@ class TransformersEngine:
         )
 
     def close(self) -> None:
-        """Drop the model and give the GPU's memory back."""
+        """End the preparing thread, drop the model and give the GPU's memory back."""
         import gc
 
         import torch
 
+        if self._ahead is not None:
+            self._ahead.close()
         del self._model
         gc.collect()
         if torch.cuda.is_available():
@@ -342,20 +351,27 @@ def _load(plan: TransformersPlan) -> tuple[Any, Any]:
     checkpoint = plan.checkpoint
     try:
         import torch
-        from transformers import AutoModelForImageTextToText, AutoProcessor
+        from transformers import (
+            AutoModelForCausalLM,
+            AutoModelForImageTextToText,
+            AutoProcessor,
+            AutoTokenizer,
+        )
         from transformers.utils import logging
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         # Deprecations inside transformers are its own affair, and would print once a batch.
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch|transformers")
-        processor = AutoProcessor.from_pretrained(
+        reader = AutoProcessor if plan.sees else AutoTokenizer
+        processor = reader.from_pretrained(
             checkpoint.folder, trust_remote_code=checkpoint.remote_code
         )
         if plan.pixels:
             low, high = plan.pixels
             processor.image_processor.size = {"shortest_edge": low, "longest_edge": high}
-        model = AutoModelForImageTextToText.from_pretrained(
+        kind = AutoModelForImageTextToText if plan.sees else AutoModelForCausalLM
+        model = kind.from_pretrained(
             checkpoint.folder,
             dtype=getattr(torch, plan.dtype),
             device_map=_device_map(plan.settings.device_map),

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import itertools
 import os
-import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from harness.engines._chat import TEMPLATE_DATE, ChatTemplate
+from harness.engines._ahead import Ahead
+from harness.engines._chat import TEMPLATE_DATE, ChatTemplate, text_ends
 from harness.engines._checkpoint import CheckpointPlan, CheckpointSettings
 from harness.engines._failures import is_out_of_memory, reason_of
-from harness.errors import UserError
-from harness.requests import Request, Response, Sampling
+from harness.errors import RowError, UserError
+from harness.requests import Request, Response
 
 _MOST_DEATHS = 20
 """An engine that dies this often is broken itself, not its rows."""
+_LIKELIEST = 20
+"""First tokens whose probability is told."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,11 @@ class _Rendered(NamedTuple):
 
 
 class _Failed(NamedTuple):
-    """A request that cannot be rendered, or what broke the stream of requests."""
+    """A request that cannot be rendered."""
 
-    request: Request | None
+    request: Request
     prompt: str | None
-    error: BaseException
+    error: Exception
 
 
 class VllmEngine:
@@ -99,11 +101,14 @@ class VllmEngine:
     def __init__(self, plan: VllmPlan) -> None:
         self._plan = plan
         self._llm = _load(plan)
-        self._chat = ChatTemplate(_processor(plan), plan.system)
+        processor = _processor(plan)
+        self._chat = ChatTemplate(processor, plan.system)
+        self._text_ends = text_ends(plan.checkpoint.folder, processor, self._chat)
         self._bos = self._llm.get_tokenizer().bos_token
         self._ahead = plan.appetite
         self._deaths = 0
         self._swapping = threading.Lock()
+        self._feed: Ahead[_Rendered | _Failed] | None = None
         self._names = itertools.count()
 
     def describe(self) -> dict[str, Any]:
@@ -125,11 +130,14 @@ class VllmEngine:
             "system": self._plan.system,
             "template_date": TEMPLATE_DATE.date().isoformat() if self._chat.prints_date else None,
             "max_num_seqs": self._plan.settings.max_num_seqs,
+            "gpus": self._plan.settings.tensor_parallel_size if self._plan.on_gpu else 0,
         }
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Answer in the order in which answers are finished."""
-        feed = _Feed(requests, self._render, self._ahead)
+        # One thread: a second helps only with large pictures, more are slower.
+        feed = Ahead(lambda source: map(self._render, source), requests, self._ahead, "render")
+        self._feed = feed
         flying: dict[str, _Rendered] = {}
         began: dict[str, float] = {}
         try:
@@ -144,10 +152,7 @@ class VllmEngine:
                 # In process anything a kernel or a scheduler can raise arrives here; the engine's
                 # state is lost with it, the requests are not.
                 except Exception as error:  # noqa: BLE001
-                    survivors = list(flying.values())
-                    flying.clear()
-                    self._restart(error)
-                    yield from self._one_by_one(survivors)
+                    yield from self._revive(flying, error)
                     continue
                 for output in outputs:
                     if output.finished:
@@ -156,11 +161,14 @@ class VllmEngine:
                         yield _response(rendered, output, seconds)
         finally:
             feed.close()
-            if flying:
+            if flying and self._llm is not None:
                 self._llm.llm_engine.abort_request(list(flying))
 
     def _admit(
-        self, feed: _Feed, flying: dict[str, _Rendered], began: dict[str, float]
+        self,
+        feed: Ahead[_Rendered | _Failed],
+        flying: dict[str, _Rendered],
+        began: dict[str, float],
     ) -> Iterator[Response]:
         """Move ready requests into the engine; wait for one only when the engine is empty."""
         from vllm.exceptions import VLLMClientError
@@ -170,8 +178,6 @@ class VllmEngine:
             if item is None:
                 return
             if isinstance(item, _Failed):
-                if item.request is None:
-                    raise item.error
                 yield Response(item.request, None, prompt=item.prompt, error=reason_of(item.error))
                 continue
             try:
@@ -179,6 +185,10 @@ class VllmEngine:
             # What vLLM can tell only with the picture's tokens counted: too long a prompt.
             except (VLLMClientError, ValueError) as error:
                 yield Response(item.request, None, prompt=item.prompt, error=reason_of(error))
+                continue
+            # A core in a process of its own may have died, busy or idle.
+            except Exception as error:  # noqa: BLE001
+                yield from self._revive(flying, error, item)
                 continue
             flying[name] = item
             began[name] = time.perf_counter()
@@ -188,7 +198,7 @@ class VllmEngine:
         self._llm.llm_engine.add_request(
             name,
             item.engine_input,
-            _sampling_params(item.request.sampling),
+            _sampling_params(item.request, self._text_ends),
             prompt_text=item.prompt,
         )
         return name
@@ -197,9 +207,13 @@ class VllmEngine:
         """Chat template, tokenizer and picture processor; runs in the feeding thread."""
         prompt = None
         try:
-            prompt = self._chat.render(request.messages)
+            if request.images and not self._plan.sees:
+                raise RowError("this model reads no pictures")
+            prompt = self._chat.render(request.messages, request.form)
             with self._swapping:
                 return _Rendered(request, prompt, self._engine_input(request, prompt))
+        except UserError:
+            raise  # the checkpoint has no template: no row's fault
         # The picture processor and vLLM's checks raise ValueError, TypeError, RuntimeError and
         # their own; each concerns this row alone.
         except Exception as error:  # noqa: BLE001
@@ -219,6 +233,15 @@ class VllmEngine:
         (rendered,) = renderer.render_cmpl([parse_model_prompt(engine.model_config, parts)], tokens)
         return rendered
 
+    def _revive(
+        self, flying: dict[str, _Rendered], error: Exception, *refused: _Rendered
+    ) -> Iterator[Response]:
+        """Start the engine anew; ask what was in flight, or could not be added, each alone."""
+        suspects = [*flying.values(), *refused]
+        flying.clear()
+        self._restart(error)
+        yield from self._one_by_one(suspects)
+
     def _restart(self, error: Exception) -> None:
         self._deaths += 1
         if self._deaths > _MOST_DEATHS:
@@ -228,7 +251,7 @@ class VllmEngine:
             ) from error
         # The feeding thread renders with the engine's own processor.
         with self._swapping:
-            self.close()
+            self._unload()
             self._llm = _load(self._plan)
 
     def _one_by_one(self, suspects: list[_Rendered]) -> Iterator[Response]:
@@ -236,11 +259,9 @@ class VllmEngine:
         for suspect in suspects:
             began = time.perf_counter()
             try:
-                self._add(suspect)
-                output = None
-                while output is None:
-                    finished = [o for o in self._llm.llm_engine.step() if o.finished]
-                    output = finished[0] if finished else None
+                output = self._alone(suspect)
+            except UserError:
+                raise  # it dies again and again
             except Exception as error:  # noqa: BLE001 - this is the row that kills the engine
                 reason = f"the engine fails on this row: {reason_of(error)}"
                 yield Response(
@@ -254,8 +275,27 @@ class VllmEngine:
             else:
                 yield _response(suspect, output, time.perf_counter() - began)
 
+    def _alone(self, suspect: _Rendered) -> Any:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        try:
+            self._add(suspect)
+        except EngineDeadError as error:
+            # It died before this row could harm it.
+            self._restart(error)
+            self._add(suspect)
+        while True:
+            for output in self._llm.llm_engine.step():
+                if output.finished:
+                    return output
+
     def close(self) -> None:
-        """Shut the engine down and give the GPU's memory back."""
+        """End the feeding thread, shut the engine down and give the GPU's memory back."""
+        if self._feed is not None:
+            self._feed.close()
+        self._unload()
+
+    def _unload(self) -> None:
         import gc
 
         import torch
@@ -269,60 +309,18 @@ class VllmEngine:
             torch.cuda.empty_cache()
 
 
-class _Feed:
-    """Pulls requests in a thread of its own and renders them ahead of the engine.
+def _sampling_params(request: Request, text_ends: list[int]) -> Any:
+    """How vLLM is told how an answer is drawn.
 
-    One thread: a second helps only with large pictures, more are slower.
+    Args:
+        request: What is asked.
+        text_ends: Tokens that end a text, but not a mere turn.
     """
-
-    def __init__(self, requests: Iterable[Request], render: Any, ahead: int) -> None:
-        self._ready: queue.Queue[_Rendered | _Failed | None] = queue.Queue(maxsize=ahead)
-        self._stop = threading.Event()
-        self.ended = False
-        self._thread = threading.Thread(
-            target=self._run, args=(iter(requests), render), name="render", daemon=True
-        )
-        self._thread.start()
-
-    def _run(self, requests: Iterator[Request], render: Any) -> None:
-        try:
-            for request in requests:
-                if not self._put(render(request)):
-                    return
-        # Whatever the source of requests raises belongs to the caller of generate().
-        except BaseException as error:  # noqa: BLE001
-            self._put(_Failed(None, None, error))
-        self._put(None)
-
-    def _put(self, item: _Rendered | _Failed | None) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def take(self, *, block: bool) -> _Rendered | _Failed | None:
-        """The next item; None if none is ready (without `block`) or none will come."""
-        if self.ended:
-            return None
-        try:
-            item = self._ready.get(block=block)
-        except queue.Empty:
-            return None
-        self.ended = item is None
-        return item
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-
-def _sampling_params(sampling: Sampling) -> Any:
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
+    sampling, schema = request.sampling, request.json_schema
+    turns = request.form == "user_turn"
     return SamplingParams(
         output_kind=RequestOutputKind.FINAL_ONLY,
         max_tokens=sampling.max_new_tokens,
@@ -332,6 +330,10 @@ def _sampling_params(sampling: Sampling) -> Any:
         seed=sampling.seed,
         skip_special_tokens=sampling.skip_special_tokens,
         spaces_between_special_tokens=False,
+        ignore_eos=turns,
+        stop_token_ids=text_ends if turns else None,
+        logprobs=_LIKELIEST if request.first_token_logprobs else None,
+        structured_outputs=StructuredOutputsParams(json=schema) if schema else None,
     )
 
 
@@ -348,7 +350,14 @@ def _response(rendered: _Rendered, output: Any, seconds: float) -> Response:
         prompt_tokens=len(output.prompt_token_ids or ()),
         tokens=len(answer.token_ids),
         seconds=seconds,
+        logprobs=_first_token(answer.logprobs) if rendered.request.first_token_logprobs else None,
     )
+
+
+def _first_token(logprobs: Any) -> dict[str, float] | None:
+    if not logprobs:
+        return None
+    return {entry.decoded_token: entry.logprob for entry in logprobs[0].values()}
 
 
 def _load(plan: VllmPlan) -> Any:
@@ -375,14 +384,18 @@ def _load(plan: VllmPlan) -> Any:
             enforce_eager=settings.enforce_eager or not plan.on_gpu,
             enable_prefix_caching=settings.enable_prefix_caching,
             mm_processor_cache_gb=settings.mm_processor_cache_gb,
-            limit_mm_per_prompt={"image": settings.images_per_prompt, "video": 0},
+            limit_mm_per_prompt={"image": settings.images_per_prompt, "video": 0}
+            if plan.sees
+            else None,
             trust_remote_code=plan.checkpoint.remote_code,
             load_format="auto" if plan.checkpoint.allow_pickle else "safetensors",
             seed=0,
             use_tqdm_on_load=False,
             **kwargs,
         )
-        _send_every_picture(llm)
+        if plan.sees:
+            _send_every_picture(llm)
+        _tell_of_death(llm)
         return llm
     # vLLM raises ValueError, RuntimeError, pydantic's and torch's own; to the user each is "this
     # checkpoint cannot be loaded", and why.
@@ -406,9 +419,31 @@ def _send_every_picture(llm: Any) -> None:
     engine.renderer._mm_processor_cache = processor_only_cache_from_config(engine.vllm_config)
 
 
-def _processor(plan: VllmPlan) -> Any:
-    from transformers import AutoProcessor
+def _tell_of_death(llm: Any) -> None:
+    """Wake whoever waits for a core process that was killed.
 
-    return AutoProcessor.from_pretrained(
+    vLLM notices that its core's process is gone, and closes the sockets; the answers' queue, at
+    which `step` waits, is told nothing.
+    """
+    client = llm.llm_engine.engine_core
+    answers = getattr(client, "outputs_queue", None)
+    if answers is None:
+        return
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    shut = client.shutdown
+
+    def shutdown(*args: Any, **kwargs: Any) -> None:
+        shut(*args, **kwargs)
+        answers.put_nowait(EngineDeadError())
+
+    client.shutdown = shutdown
+
+
+def _processor(plan: VllmPlan) -> Any:
+    from transformers import AutoProcessor, AutoTokenizer
+
+    reader = AutoProcessor if plan.sees else AutoTokenizer
+    return reader.from_pretrained(
         plan.checkpoint.folder, trust_remote_code=plan.checkpoint.remote_code
     )

@@ -42,6 +42,8 @@ def open_source(task: Task, data: str | None) -> RowSource:
         NoRows: Nothing for this task there.
         UserError: The folder does not exist.
     """
+    if task.borrowed is not None:
+        return task.borrowed.open(data)
     if data == "sample":
         if task.source is None:
             raise NoRows(f"{task.id}: a task of your own has no sample rows")

@@ -128,6 +128,14 @@ class HubRows:
                 _OFFLINE_HINT,
             ) from error
 
+    def located(self) -> tuple[str, str]:
+        """The repository, or its copy on disk, and the config's name there.
+
+        Raises:
+            UserError: Neither can be had.
+        """
+        return self._place, self._config
+
     def describe(self) -> str:
         """Repository, config and split."""
         return f"hub:{self.dataset.repo}/{self.dataset.configs[0]}/{self.dataset.split}"

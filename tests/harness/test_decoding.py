@@ -65,8 +65,11 @@ def test_every_mode_becomes_rgb(mode: str, kind: str) -> None:
     found = decode(data, WITH_TIFF, "x")
     assert (found.mode, found.size) == ("RGB", (17, 13))
     with Image.open(io.BytesIO(data)) as opened:
-        assert found.tobytes() == opened.convert("RGB").tobytes()
-        assert pixel_hash(found) == plain_hash(opened)
+        shown = opened
+        if mode == "I;16":  # Pillow's own conversion clips: nearly all of it would be white
+            shown = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
+        assert found.tobytes() == shown.convert("RGB").tobytes()
+        assert pixel_hash(found) == plain_hash(shown)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from harness.errors import RowError
-from harness.images import read
+from harness.images import decode, read
 from tasks import ImageRef
 
 SECRET = b"secret"
@@ -114,3 +118,36 @@ def test_a_source_without_images() -> None:
     with pytest.raises(RowError, match="no picture at 'row 3'"):
         read(ImageRef("row 3"))
     assert read(ImageRef("row 3", data=b"x")) == b"x"
+
+
+def encoded(pixels: Any, kind: str) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, kind)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "big-endian TIFF"])
+def test_grey_of_16_bits_is_scaled_not_clipped(kind: str) -> None:
+    """X-rays: Pillow's own conversion makes everything above 255 white."""
+    grey = np.linspace(0, 65_535, 400).astype(np.uint16).reshape(20, 20)
+    if kind == "big-endian TIFF":
+        image = Image.frombytes("I;16B", (20, 20), grey.astype(">u2").tobytes())
+        data = io.BytesIO()
+        image.save(data, "TIFF")
+        encoding = data.getvalue()
+    else:
+        encoding = encoded(grey, kind)
+    image = decode(encoding, ("PNG", "TIFF"), "x")
+    shown = np.asarray(image)
+    assert (image.mode, image.size) == ("RGB", (20, 20))
+    assert np.array_equal(shown, np.repeat((grey // 256).astype(np.uint8)[..., None], 3, axis=2))
+    assert len(np.unique(shown)) == 256
+
+
+def test_grey_of_32_bits_needs_a_white() -> None:
+    small = np.arange(100, dtype=np.float32).reshape(10, 10)
+    shown = np.asarray(decode(encoded(small, "TIFF"), ("TIFF",), "x"))
+    assert np.array_equal(shown[..., 0], small.astype(np.uint8))
+    for pixels in (small * 1000, small - 5, (small * 1000).astype(np.int32)):
+        with pytest.raises(RowError, match=r"32-bit grey from .* no telling which is white"):
+            decode(encoded(pixels, "TIFF"), ("TIFF",), "x")

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.journal import Journal
+from harness.errors import UserError
+from harness.journal import NOTHING, Journal, survey
 from harness.requests import Message, Request, Response, Sampling
 from harness.samples import read_samples
 
@@ -188,6 +189,43 @@ def test_lines_that_are_no_record_are_counted(tmp_path: Path, line: bytes) -> No
     with Journal(path) as journal:
         assert (journal.torn, len(journal)) == (1, 1)
         assert journal.get(key_of(1)) is not None
+
+
+@pytest.mark.parametrize("line", [b'{"v":2,"key":"ab"}', b'{"v":7}'])
+def test_a_later_version_is_refused(tmp_path: Path, line: bytes) -> None:
+    """Taken for a torn line, its row would be asked and written a second time."""
+    path = tmp_path / "responses.jsonl"
+    with Journal(path) as journal:
+        journal.append(response(1))
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    before = path.read_bytes()
+    for read in (Journal, survey):
+        with pytest.raises(UserError, match=r"journal version \d; this program reads up to 1"):
+            read(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("version", ['"2"', "0.5", "true", "null", "[2]"])
+def test_a_version_that_is_none_is_a_torn_line_or_the_first(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "responses.jsonl"
+    path.write_text(f'{{"v":{version},"key":"ab"}}\n')
+    with Journal(path) as journal:
+        assert journal.torn == 1
+
+
+def test_what_was_spent(tmp_path: Path) -> None:
+    path = tmp_path / "responses.jsonl"
+    with Journal(path) as journal:
+        for number in range(4):
+            journal.append(response(number))
+        journal.append(response(4, "passing"))
+        journal.append(response(5, "refused"))
+        assert (journal.prompt_tokens, journal.tokens) == (28, 12)
+    with Journal(path) as journal:
+        assert (journal.prompt_tokens, journal.tokens) == (28, 12)
+    assert survey(path) == (5, 4, 28, 12, 1.0)
+    assert survey(path, most=3) == (3, 3, 21, 9, 0.75)
+    assert survey(tmp_path / "none.jsonl") == NOTHING
 
 
 def test_a_journal_that_changed_is_noticed(tmp_path: Path) -> None:

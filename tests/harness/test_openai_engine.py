@@ -149,7 +149,7 @@ def test_nobody_listens(harness: Harness, tmp_path: Path, rows: int) -> None:
     )  # fmt: skip
     assert ran.code == 2
     assert "nothing listens at http://127.0.0.1:9: connection: " in ran.err
-    assert journal() == []
+    assert not list(Path("runs").iterdir())
 
 
 def test_a_server_that_comes_late(harness: Harness, tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_a_key_that_the_server_repeats_is_hidden(
     assert server.keys == {"Bearer sk-" + "secret" * 9}
     assert "secret" not in ran.out + ran.err
     files = [p.read_bytes() for p in Path("runs").rglob("*") if p.is_file()]
-    assert files
+    assert bool(files) == (status != 401)  # where nothing was answered, nothing is left
     assert not any(b"secret" in data for data in files)
 
 

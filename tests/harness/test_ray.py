@@ -16,6 +16,7 @@ import psutil
 import pytest
 from dying_engine import DyingPlan
 
+from harness.engines import _ray
 from harness.engines._ray import ReplicatedEngine, ReplicatedPlan
 from harness.errors import UserError
 from harness.requests import Message, Request, Response, Sampling
@@ -162,6 +163,41 @@ def test_a_replica_that_dies_while_it_starts(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="died 3 times while it was started") as caught:
         asked(DyingPlan(tmp_path / "b", stillborn=99), 1, ["row"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_replica_that_no_machine_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when the only machine with GPUs is gone: it pends for ever, and Ray says nothing."""
+    (tmp_path / "starts").mkdir()
+    monkeypatch.setattr(_ray, "_needs", lambda *_: {"CPU": 1, "unobtainable": 2})
+    monkeypatch.setattr(_ray, "_NOTE_AFTER", 0.5)
+    monkeypatch.setattr(_ray, "_GIVE_UP_AFTER", 2.0)
+    with pytest.raises(UserError, match=r"no replica is alive.* needs 1 CPU and 2 unobtainable"):
+        asked(DyingPlan(tmp_path / "starts"), 2, ["row"])
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if "replicas" in text]
+    assert line.startswith("2 of 2 replicas have not reported for ")
+    assert line.endswith("waits for 1 CPU and 2 unobtainable (no machine of the cluster has that)")
+    assert not list((tmp_path / "starts").iterdir())
+
+
+def test_a_replica_that_waits_for_its_turn_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others hold what the second needs: the first answers everything, and a person is told."""
+    (tmp_path / "starts").mkdir()
+    names = [f"row{i}" for i in range(2_000)]
+
+    def one_place(_: Any, ray: Any) -> dict[str, float]:
+        return {"CPU": ray.cluster_resources()["CPU"]}
+
+    monkeypatch.setattr(_ray, "_needs", one_place)
+    monkeypatch.setattr(_ray, "_NOTE_AFTER", 0.05)
+    assert set(asked(DyingPlan(tmp_path / "starts"), 2, names)) == set(names)
+    assert len(list((tmp_path / "starts").iterdir())) == 1
+    notes = [text for text in capsys.readouterr().err.splitlines() if "replicas" in text]
+    assert notes
+    assert "an engine that is being loaded looks the same" in notes[0]
 
 
 def test_engines_that_load_nothing_take_no_replicas(harness: Any) -> None:

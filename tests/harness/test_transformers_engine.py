@@ -41,7 +41,7 @@ class Spy:
         self.inputs.append(inputs["input_ids"])
         output = self._generate(**inputs)
         if self.insert is not None:
-            output[:, inputs["input_ids"].shape[1]] = self.insert
+            output.sequences[:, inputs["input_ids"].shape[1]] = self.insert
         return output
 
 

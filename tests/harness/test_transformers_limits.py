@@ -143,14 +143,14 @@ def test_out_of_memory_halves_the_batch(
 def test_one_row_that_fails_costs_no_other(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [ask(i) for i in range(9)]
     wanted = texts(engine, asked)
-    prepare = engine._prepare
+    process = engine._preparer._process
 
-    def picky(batch: list[Any]) -> Any:
-        if any(one.request.owner == 4 for one in batch):
+    def picky(rows: list[Any]) -> Any:
+        if any(one.request.owner == 4 for one in rows):
             raise StopIteration
-        return prepare(batch)
+        return process(rows)
 
-    monkeypatch.setattr(engine, "_prepare", picky)
+    monkeypatch.setattr(engine._preparer, "_process", picky)
     found = answers(engine, asked)
     refused(found.pop(4), "StopIteration")
     assert {i: r.text for i, r in found.items()} == {i: t for i, t in enumerate(wanted) if i != 4}

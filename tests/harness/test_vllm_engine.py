@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -161,6 +162,109 @@ def test_a_row_that_kills_the_engine_is_isolated(
     assert {k for k, r in got.items() if r.error} == poisoned_ids
     assert all("device-side assert" in (got[k].error or "") for k in poisoned_ids)
     assert all(got[k].text == text for k, text in expected.items() if k not in poisoned_ids)
+
+
+class Core:
+    """The engine's own core, that can die as one in a process of its own does."""
+
+    def __init__(self, vllm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        kind = type(vllm._llm.llm_engine)
+        add_request, step = kind.add_request, kind.step
+        self.dead: list[Any] = []
+        """Engines whose core is gone."""
+        self.added = 0
+        self.dies_at: int | None = None
+        self.poison: str | None = None
+
+        def add(engine: Any, name: str, *args: Any, **kwargs: Any) -> str:
+            self.added += 1
+            if self.added == self.dies_at:
+                self.dead.append(engine)
+            if engine in self.dead:
+                raise EngineDeadError
+            added: str = add_request(engine, name, *args, **kwargs)
+            if self.poison and self.poison in kwargs["prompt_text"]:
+                self.dead.append(engine)
+            return added
+
+        def look(engine: Any) -> Any:
+            if engine in self.dead:
+                raise EngineDeadError
+            return step(engine)
+
+        monkeypatch.setattr(kind, "add_request", add)
+        monkeypatch.setattr(kind, "step", look)
+
+
+def test_a_core_that_dies_between_requests_costs_no_row(
+    engines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle before the first request; then with some in flight, when the next is refused."""
+    vllm, _ = engines
+    asked = requests(12)
+    expected = {key: r.text for key, r in answers(vllm, asked).items()}
+    core = Core(vllm, monkeypatch)
+    for dies_at in (None, 5):
+        if dies_at is None:
+            core.dead.append(vllm._llm.llm_engine)
+        core.added, core.dies_at, deaths = 0, dies_at, vllm._deaths
+        got = answers(vllm, asked)
+        assert {key: r.text for key, r in got.items()} == expected
+        assert vllm._deaths == deaths + 1
+
+
+def test_a_row_that_kills_the_core_is_isolated(
+    engines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vllm, _ = engines
+    asked = requests(12)
+    expected = {key: r.text for key, r in answers(vllm, asked).items()}
+    core = Core(vllm, monkeypatch)
+    core.poison = asked[5].messages[0].text
+    guilty = {r.row_id for r in asked if r.messages[0].text == core.poison}
+    got = answers(vllm, asked)
+    assert {key for key, r in got.items() if r.error} == guilty
+    assert all((got[key].error or "").startswith("the engine fails on this row") for key in guilty)
+    assert all(got[key].text == text for key, text in expected.items() if key not in guilty)
+
+
+@pytest.mark.slow
+def test_a_killed_core_process(tiny_models: dict[str, Path]) -> None:
+    """Really in a process of its own, really killed: idle, then in the midst of a batch."""
+    import vllm.envs as vllm_envs
+
+    from harness.engines._vllm import VllmPlan, VllmSettings
+
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    settings = VllmSettings(max_num_seqs=4, max_model_len=1024, multiprocessing=True)
+    # vLLM remembers its settings after the first engine of a process.
+    vllm_envs.disable_envs_cache()
+    before = os.environ.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
+    vllm = VllmPlan(open_checkpoint(str(tiny_models["qwen2_vl"])), settings).start()
+
+    def kill() -> None:
+        manager = vllm._llm.llm_engine.engine_core.resources.engine_manager
+        for process in manager.processes:
+            os.kill(process.pid, signal.SIGKILL)
+
+    try:
+        asked = requests(30)
+        expected = {key: r.text for key, r in answers(vllm, asked).items()}
+        kill()
+        assert {key: r.text for key, r in answers(vllm, asked).items()} == expected
+        stream = vllm.generate(iter(asked))
+        got = [next(stream)]
+        kill()
+        got += stream
+        assert {r.request.row_id: r.text for r in got} == expected
+        assert vllm._deaths == 2
+    finally:
+        vllm.close()
+        vllm_envs.disable_envs_cache()
+        if before is not None:
+            os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = before
 
 
 def test_leaving_early_leaves_the_engine_usable(engines: Any) -> None:

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Fault = Callable[["Handler", int], bool]
+Answer = Callable[[dict[str, Any]], str]
 
 
 class Server(ThreadingHTTPServer):
@@ -23,9 +24,10 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, fault: Fault | None = None) -> None:
+    def __init__(self, fault: Fault | None = None, answer: Answer | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.fault = fault
+        self.answer = answer or answer_to
         self.attempts: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
@@ -63,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
                 return
             with server.lock:
                 server.answered[question] += 1
-            text = answer_to(body)
+            text = server.answer(body)
             self.reply(200, {
                 "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
                 "usage": {"prompt_tokens": 7, "completion_tokens": 3},
@@ -127,9 +129,9 @@ def misbehaving(seed: int, hang: float) -> Fault:
 
 
 @contextmanager
-def serving(fault: Fault | None = None) -> Iterator[Server]:
+def serving(fault: Fault | None = None, answer: Answer | None = None) -> Iterator[Server]:
     """A server for the length of a block."""
-    server = Server(fault)
+    server = Server(fault, answer)
     thread = threading.Thread(
         target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
     )

@@ -42,7 +42,7 @@ def ask(
     message = Message("user", TEXTS[number % len(TEXTS)] if text is None else text, images)
     drawn = Sampling(**{"max_new_tokens": 40, **sampling})
     return Request(
-        f"{number:032x}", f"row {number}", (message,), drawn, (picture,) * images, number
+        f"{number:032x}", f"row {number}", (message,), drawn, (picture,) * images, owner=number
     )
 
 

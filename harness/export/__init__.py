@@ -1,0 +1,5 @@
+"""Scores in the forms other people read: tables, spreadsheets, model cards, lmms-eval files."""
+
+from harness.export._run import FORMATS, INTERVALS, ExportOptions, export
+
+__all__ = ["FORMATS", "INTERVALS", "ExportOptions", "export"]
