@@ -250,7 +250,8 @@ def _bootstrap(
     def none(reason: str) -> _Spread:
         return _Spread(None, None, None, reason)
 
-    groups = [np.flatnonzero(clusters == code) for code in np.unique(clusters)]
+    order = np.argsort(clusters, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1)
     if len(groups) < 2:
         return none("one cluster: no error can be estimated")
     draws, began = np.random.default_rng(0), time.perf_counter()

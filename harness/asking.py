@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -130,7 +131,8 @@ class Asking:
         return map(self._as_asked, self._given(with_images=with_images))
 
     def _given(self, *, with_images: bool) -> Iterator[Row | Unreadable]:
-        return islice(self.source.read(self.task.scorer, images=with_images), self.limit)
+        most = None if self.limit is None else min(self.limit, sys.maxsize)
+        return islice(self.source.read(self.task.scorer, images=with_images), most)
 
     def _as_asked(self, record: Row | Unreadable) -> Row | Unreadable:
         if self.order is None or isinstance(record, Unreadable):
@@ -234,17 +236,17 @@ class Asking:
         Args:
             row: The row.
             key: Of its answer.
-            pending: Keys that were asked but are not in the journal yet.
+            pending: Keys that were asked in this run, answered by now or not.
             pixels: Hash of the row's own picture. None if it was not decoded: then the record's
                 is the same, since the key covers the picture.
         """
+        if key in pending:  # looked at first: an answer of this very run was not known before
+            self.rows[row.index] = Asked(key, pixels, None)
+            return True
         if key in self.journal:
             record = self.journal.get(key)
             self.known += 1
             self.rows[row.index] = Asked(key, pixels or (record.pixels if record else None), None)
-            return True
-        if key in pending:
-            self.rows[row.index] = Asked(key, pixels, None)
             return True
         return False
 

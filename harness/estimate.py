@@ -106,24 +106,24 @@ def find_basis(
         run: This run.
         past: Runs that may help, this one among them.
         entry: The task; another version may have other prompts.
-        images: Which pictures are shown: without any, prompts are shorter.
+        images: Which pictures are shown: others are as long, without any prompts are shorter.
         plan: Model and engine.
     """
     model = plan.model.fingerprint or plan.model.ref
 
-    def nearness(other: Past) -> tuple[bool, bool]:
-        return other.run.id != run.id, other.record["settings"].get("model") != model
+    def nearness(other: Past) -> tuple[bool, bool, bool]:
+        its = other.record["settings"]
+        return other.run.id != run.id, its.get("model") != model, its.get("images") != images
 
     for other in sorted(past, key=nearness):
         settings = other.record["settings"]
-        if (
-            settings.get("images") != images
-            or _version(settings, entry.task.id) != entry.task.version
-        ):
+        if (settings.get("images") == "none") != (images == "none"):
+            continue
+        if _version(settings, entry.task.id) != entry.task.version:
             continue
         found = _looked_at(other.run.task_folder(entry.task.id) / "responses.jsonl")
         if found.prompt_tokens:
-            is_other, other_model = nearness(other)
+            is_other, other_model, _ = nearness(other)
             of = f"{'another' if other_model else 'the same'} model in run {other.run.id}"
             pace = None if other_model else _pace(other.record, plan.name)
             return Basis(found, of if is_other else "this run", pace)

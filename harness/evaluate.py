@@ -9,12 +9,19 @@ from typing import Any, NamedTuple
 
 from harness.asking import Asking
 from harness.controls import check_order, commonest_answers, letter_counts, read_order
-from harness.engines import Plan, check_engine, plan_engine
+from harness.engines import ModelInfo, Plan, check_engine, plan_engine
 from harness.errors import UserError
 from harness.files import digest, write_json
 from harness.generation import ask_engine
 from harness.journal import Journal
-from harness.planning import EvalOptions, Measured, describe_plan, open_tasks, run_settings
+from harness.planning import (
+    EvalOptions,
+    Measured,
+    changed_rows,
+    describe_plan,
+    open_tasks,
+    run_settings,
+)
 from harness.progress import note, say
 from harness.records import Ledger, discard_if_unanswered, start_record, utc_now
 from harness.results import assemble, exit_code, score_task
@@ -67,6 +74,8 @@ def evaluate(options: EvalOptions) -> Outcome:
         note(f"finished before: {run.path} (--fresh starts anew)")
         results = run.results()
         return Outcome(run, results, exit_code(results, options.max_failed))
+    if not run.path.exists() and (changed := changed_rows(options.out, settings)):
+        note(changed)
     # Ray, DeepSpeed and others print to stdout, which belongs to the results.
     with run.locked(), _told_how_to_continue(run, options), redirect_stdout(sys.stderr):
         results = _run(options, plan, settings, run, measured)
@@ -88,7 +97,12 @@ def _choose_run(options: EvalOptions, plan: Plan, settings: dict[str, Any]) -> R
     found = [] if options.fresh else find_runs(options.out, hash_)
     if found:
         return found[0]
-    return new_run(options.out, plan.model.name, list(options.tasks), hash_)
+    return new_run(options.out, _called(plan, options).name, list(options.tasks), hash_)
+
+
+def _called(plan: Plan, options: EvalOptions) -> ModelInfo:
+    """The model, by the name it is to have."""
+    return plan.model._replace(name=options.name) if options.name else plan.model
 
 
 @contextmanager
@@ -150,7 +164,11 @@ def _run(
     for tally in tallies:
         _tell_failures(tally, run)
     results = assemble(
-        run.id, plan.model, tallies, partial=options.limit is not None, images=options.images
+        run.id,
+        _called(plan, options),
+        tallies,
+        partial=options.limit is not None,
+        images=options.images,
     )
     record["controls"] |= _controls(run, askings)
     record["status"] = "finished"

@@ -8,6 +8,7 @@ counted, and written after on a line of its own.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -290,12 +291,19 @@ def _parse(line: bytes, path: Path) -> Record | None:
             finish_reason=fields["finish_reason"],
             prompt_tokens=int(fields["prompt_tokens"]),
             tokens=int(fields["tokens"]),
-            seconds=float(fields["seconds"]),
+            seconds=_finite(fields["seconds"]),
             error=fields["error"],
             passing=fields["passing"],
             pixels=fields["pixels"],
             prompt=fields["prompt"],
             logprobs=fields.get("logprobs"),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no number of seconds")
+    return number

@@ -25,7 +25,7 @@ _DETERMINING = (
 )  # fmt: skip
 # Written by trainers and people; they move no answer.
 _IRRELEVANT = frozenset((
-    "training.json", "trainer_state.json", "all_results.json", "train_results.json",
+    "training.json", "adapt.json", "trainer_state.json", "all_results.json", "train_results.json",
     "eval_results.json", "README.txt",
 ))  # fmt: skip
 _COMMIT = re.compile(r"[0-9a-f]{40}")

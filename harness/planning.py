@@ -10,7 +10,7 @@ from harness.asking import ImageMode
 from harness.controls import read_order
 from harness.engines import Plan
 from harness.errors import UserError
-from harness.estimate import Cost, find_basis, in_sum, past_runs
+from harness.estimate import Basis, Cost, find_basis, in_sum, past_runs
 from harness.files import digest
 from harness.journal import survey
 from harness.progress import note
@@ -27,6 +27,8 @@ class EvalOptions:
 
     model: str
     tasks: tuple[str, ...]
+    name: str | None = None
+    """What the model is called in results; None: by its folder or hub id."""
     engine: str = "auto"
     engine_args: dict[str, str] = field(default_factory=dict)
     base_url: str | None = None
@@ -106,6 +108,23 @@ def run_settings(options: EvalOptions, plan: Plan, measured: list[Measured]) -> 
     }
 
 
+def changed_rows(out: Path, settings: dict[str, Any]) -> str | None:
+    """Of which earlier run these settings are, but for its rows, as a sentence; None: of none."""
+    for past in past_runs(out):
+        old = past.record["settings"]
+        if old != settings and _without_rows(old) == _without_rows(settings):
+            return f"rows have changed since run {past.run.id}, so it is made anew"
+    return None
+
+
+def _without_rows(settings: dict[str, Any]) -> dict[str, Any]:
+    tasks = settings.get("tasks")
+    if not isinstance(tasks, dict):
+        return settings
+    known = {task: entry for task, entry in tasks.items() if isinstance(entry, dict)}
+    return {**settings, "tasks": {t: {**entry, "data": None} for t, entry in known.items()}}
+
+
 def _later_settings(options: EvalOptions) -> dict[str, Any]:
     """Settings that earlier versions did not have: only where used, so that old hashes stand."""
     order = read_order(options.option_order)
@@ -124,6 +143,42 @@ def _own_task_fingerprint(task: Task) -> str | None:
     return digest(scoring_settings(task.folder / "task.yaml"))
 
 
+class PlannedTask(NamedTuple):
+    """A task's rows, those still to be asked, and what they are likely to cost."""
+
+    entry: Measured
+    rows: int
+    answered: int
+    left: int
+    basis: Basis | None
+    """Answers that the estimate is made from."""
+    cost: Cost | None
+    """None where there is no basis."""
+
+    @property
+    def most_new_tokens(self) -> int:
+        """Upper bound of the new tokens to come."""
+        return self.left * self.entry.sampling.max_new_tokens
+
+
+def planned_tasks(
+    plan: Plan, run: RunFolder, measured: list[Measured], options: EvalOptions
+) -> list[PlannedTask]:
+    """What a run has still to do, by task."""
+    done = run.finished and not run.read().get("to_retry")
+    past, found = past_runs(options.out), []
+    for entry in measured:
+        rows = entry.source.count() or 0
+        rows = rows if options.limit is None else min(rows, options.limit)
+        answered = survey(run.task_folder(entry.task.id) / "responses.jsonl").answered
+        # Rows that cannot be asked, and those equal to another, have no answer of their own.
+        left = 0 if done else max(0, rows - answered)
+        basis = find_basis(run, past, entry, options.images, plan) if left else None
+        cost = basis.cost(left, entry.sampling.max_new_tokens) if basis else None
+        found.append(PlannedTask(entry, rows, answered, left, basis, cost))
+    return found
+
+
 def describe_plan(
     plan: Plan, run: RunFolder, measured: list[Measured], options: EvalOptions
 ) -> str:
@@ -133,19 +188,14 @@ def describe_plan(
         f"would run: {run.path} ({state})",
         f"engine {plan.name} ({plan.why}), model {plan.model.ref}",
     ]
-    past = past_runs(options.out)
     costs: list[Cost | None] = []
-    for entry in measured:
-        rows = entry.source.count() or 0
-        rows = rows if options.limit is None else min(rows, options.limit)
-        answered = survey(run.task_folder(entry.task.id) / "responses.jsonl").answered
-        left, most = max(0, rows - answered), entry.sampling.max_new_tokens
-        what = f"{rows:,} rows from {entry.source.describe()}, {answered:,} answered"
-        lines.append(f"  {entry.task.id}: {what}{'' if left else '; nothing to ask'}")
-        if left:
-            basis = find_basis(run, past, entry, options.images, plan)
-            costs.append(cost := basis.cost(left, most) if basis else None)
-            estimate = cost or "no earlier answers to estimate from"
-            lines.append(f"    to come: {estimate}; at most {left * most:,} new tokens")
-            lines += [f"    {basis}"] if basis else []
+    for task in planned_tasks(plan, run, measured, options):
+        what = f"{task.rows:,} rows from {task.entry.source.describe()}"
+        end = "" if task.left else "; nothing to ask"
+        lines.append(f"  {task.entry.task.id}: {what}, {task.answered:,} answered{end}")
+        if task.left:
+            costs.append(task.cost)
+            estimate = task.cost or "no earlier answers to estimate from"
+            lines.append(f"    to come: {estimate}; at most {task.most_new_tokens:,} new tokens")
+            lines += [f"    {task.basis}"] if task.basis else []
     return "\n".join([*lines, in_sum(costs)])

@@ -32,7 +32,7 @@ def start_record(
         "schema_version": SCHEMA_VERSION,
         "status": "started",
         "settings": settings,
-        "model": plan.model._asdict(),
+        "model": plan.model._asdict() | ({"name": options.name} if options.name else {}),
         "engine": earlier.get("engine") or {"name": plan.name},
         "packages": _packages(),
         "git_commit": _git_commit(),

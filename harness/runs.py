@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,12 @@ from harness.files import digest, write_json
 from harness.locks import hold
 
 SCHEMA_VERSION = 1
+_MENDED = {
+    "run.json": "A run without it cannot be used: start it anew with `harness eval --fresh`.",
+    "results.json": "Remove it and run the same `harness eval` command: it is made again from the "
+    "journal, and no answered row is asked again.",
+}
+"""What to do about a damaged file."""
 
 
 def hash8(settings: dict[str, Any]) -> str:
@@ -48,7 +54,7 @@ class RunFolder:
         Raises:
             UserError: This is no run, or a damaged one, or one of a later version.
         """
-        return self._json("run.json", ("settings", "tasks"))
+        return self._json("run.json", {"settings": dict, "tasks": list})
 
     def results(self) -> dict[str, Any]:
         """`results.json`.
@@ -56,26 +62,31 @@ class RunFolder:
         Raises:
             UserError: The run is not finished, or the file is damaged.
         """
-        return self._json("results.json", ("results", "unreadable", "groups", "model"))
+        fields = {"results": list, "unreadable": dict, "groups": list, "model": dict}
+        return self._json("results.json", fields)
 
-    def _json(self, name: str, fields: tuple[str, ...]) -> dict[str, Any]:
+    def _json(self, name: str, fields: Mapping[str, type]) -> dict[str, Any]:
         path = self.path / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise UserError(
                 f"{self.path} is not a {'finished ' if name == 'results.json' else ''}run: "
                 f"{name} is missing"
             ) from error
         except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from error
+            raise UserError(f"{path} cannot be read: {error}", _MENDED[name]) from error
         version = value.get("schema_version") if isinstance(value, dict) else None
         if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
             raise UserError(
-                f"{path} has schema version {version}; this program reads up to {SCHEMA_VERSION}"
+                f"{path} has schema version {version}; this program reads up to {SCHEMA_VERSION}",
+                "Update the program." if isinstance(version, int) else _MENDED[name],
             )
         if missing := [field for field in fields if field not in value]:
-            raise UserError(f"{path} is damaged: it has no {', '.join(missing)}")
+            raise UserError(f"{path} is damaged: it has no {', '.join(missing)}", _MENDED[name])
+        if wrong := [field for field, kind in fields.items() if not isinstance(value[field], kind)]:
+            text = f"{path} is damaged: {', '.join(wrong)} cannot be read"
+            raise UserError(text, _MENDED[name])
         return dict(value)
 
     def write(self, record: dict[str, Any]) -> None:

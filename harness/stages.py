@@ -15,6 +15,7 @@ from harness.files import digest, write_json
 from harness.locks import hold
 
 STAGE_VERSION = 1
+_MADE_BY_STAGES = ("generate", "filter", "mix", "audit")
 
 
 @dataclass
@@ -86,6 +87,31 @@ class Stage:
         if not isinstance(value, dict) or value.get("schema_version") != STAGE_VERSION:
             raise UserError(f"{path} is of another version", "Remove the folder: it is made again.")
         return value
+
+    def changed_inputs(self) -> str | None:
+        """Which inputs from outside the newest finished stage of these settings had others of.
+
+        Inputs that other stages of the recipe made are left out: they are told of there. None
+        where nothing has changed, or there is no such stage.
+        """
+        newest: dict[str, Any] = {"end": ""}
+        mine = json.loads(json.dumps(dict(self.config)))
+        for path in self.root.glob(f"{self.name}-*/stage.json"):
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+                if record["config"] == mine and record["end"] >= newest["end"]:
+                    newest = {**record, "folder": path.parent.name}
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # of another version: it is no stage to compare with
+        old = newest.get("inputs")
+        if not isinstance(old, dict):
+            return None
+        other = [
+            name
+            for name, value in self.inputs.items()
+            if old.get(name) != value and name.split("/")[0] not in _MADE_BY_STAGES
+        ]
+        return f"other {', '.join(other)} than {newest['folder']} had" if other else None
 
     @contextmanager
     def locked(self) -> Iterator[None]:

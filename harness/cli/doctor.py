@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--hub", is_flag=True, help="Also try to reach the hub; nothing else uses a network.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def doctor(*, hub: bool, as_json: bool) -> None:
-    r"""Show what is installed, what is missing, and the command that mends it.
+    """Show what is installed, what is missing, and the command that mends it.
 
     Also says which engine `--engine auto` takes on this machine, and why. Exit code 0: `harness
     eval` can work here; 1: something it cannot do without is missing or broken.

@@ -18,6 +18,8 @@ from harness.cli._options import comma_list, key_values, show
     metavar="A,B",
     help="Tasks, groups, folders of your own, or lmms_eval:NAME.",
 )
+@click.option("--name", metavar="TEXT", help="What the model is called in results; default: its "
+              "folder or hub id.")  # fmt: skip
 @click.option("--engine", default="auto", help="auto, transformers, vllm, openai, constant "
               "or majority.")  # fmt: skip
 @click.option("--engine-arg", "engine_args", multiple=True, metavar="K=V", help="Engine setting.")
@@ -55,6 +57,7 @@ def eval_(
     ctx: click.Context,
     model: str | None,
     tasks: str,
+    name: str | None,
     engine: str,
     engine_args: tuple[str, ...],
     base_url: str | None,
@@ -104,6 +107,7 @@ def eval_(
         EvalOptions(
             model=model,
             tasks=comma_list(tasks),
+            name=name,
             engine=engine,
             engine_args=key_values(engine_args, "--engine-arg"),
             base_url=base_url,

@@ -4,6 +4,7 @@ from harness.comparison._compare import compare_runs
 from harness.comparison._flips import ChangedRow, Changes, Flips
 from harness.comparison._measured import ALL
 from harness.comparison._paired import (
+    FEW_CLUSTERS,
     PairedEstimate,
     average_difference,
     paired_difference,
@@ -24,6 +25,7 @@ from harness.comparison._types import (
 __all__ = [
     "ALL",
     "CONTROLS",
+    "FEW_CLUSTERS",
     "AverageDifference",
     "ChangedRow",
     "Changes",

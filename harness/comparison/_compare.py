@@ -112,11 +112,12 @@ def _check_score(run: Run, column: Column, score: float | None) -> None:
 
 def _said(run: Run, column: Column) -> float | None:
     """A column's score in `results.json`."""
-    return next(
+    score: float | None = next(
         line["score"]
         for line in run.results["results"]
         if all(line[name] == value for name, value in column._asdict().items())
     )
+    return score
 
 
 def _orient(runs: Sequence[Run]) -> list[tuple[int, int]]:

@@ -20,6 +20,8 @@ from tasks import GROUPS
 
 ALL = "all"
 """Name of the average over all columns."""
+BORROWED = "lmms_eval"
+"""Name of the average over lmms-eval's tasks: what general ability became."""
 Scores = tuple[float | None, ...]
 
 
@@ -100,7 +102,7 @@ class Averaged:
 
 
 def averages_of(measured: Sequence[Measured], protocol: str) -> list[Averaged]:
-    """The averages of one protocol: of every group that was touched, and of all columns."""
+    """The averages of one protocol: of groups that were touched, lmms-eval's tasks, all columns."""
     mains = [m for m in measured if m.main and m.column.protocol == protocol]
     known = {(m.column.task, m.column.split): m for m in mains}
     found = []
@@ -110,6 +112,9 @@ def averages_of(measured: Sequence[Measured], protocol: str) -> list[Averaged]:
         missing = [" ".join(filter(None, key)) for key in wanted if key not in known]
         if inside:
             found.append(Averaged(group, protocol, tuple(inside), tuple(missing)))
+    borrowed = tuple(m for m in mains if m.paired.borrowed)
+    if len(borrowed) > 1:
+        found.append(Averaged(BORROWED, protocol, borrowed, ()))
     if len(mains) > 1:
         found.append(Averaged(ALL, protocol, tuple(mains), ()))
     return found

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.comparison._paired import FEW_CLUSTERS, NO_CHANGE
+from harness.comparison._ranks import LEVEL
 from harness.comparison._runs import CONTROLS
-from harness.comparison._types import LEVEL, Comparison, Pair
+from harness.comparison._types import Comparison, Pair
 
 _MOST_SETTINGS = 6
 _WIDTH = 40

@@ -32,6 +32,8 @@ class PairedTask:
     """From 0. Rows that depend on each other in any run do so here."""
     left_out: int
     """Rows that are not in all runs, or not the same in all."""
+    borrowed: bool
+    """Another harness's task, some of whose scores are no means over rows."""
     _runs: list[tuple[TaskRows, Places]]
 
     def in_split(self, split: str | None) -> Places:
@@ -51,10 +53,14 @@ class PairedTask:
         return found
 
     def has_values(self, column: Column) -> bool:
-        """Whether a column has a value a row; an aggregation that is no mean has none in any."""
+        """Whether a column has a value a row.
+
+        An aggregation that is no mean has none, except in a run whose rows do not show it: where
+        all are wrong, any aggregation looks like a mean.
+        """
         name, places = f"{column.protocol}_{column.metric}", self.in_split(column.split)
-        values = (rows.values[name][order[places]] for rows, order in self._runs)
-        return not len(places) or any(np.isfinite(found).any() for found in values)
+        values = [np.isfinite(rows.values[name][order[places]]).any() for rows, order in self._runs]
+        return not len(places) or (all(values) if self.borrowed else any(values))
 
     def failed(self, run: int, places: Places) -> int:
         """Rows that failed in a run."""
@@ -103,6 +109,7 @@ def pair_task(
         index=first.index[kept],
         splits=[first.splits[i] for i in kept],
         clusters=_join([[rows.clusters[i] for i in order] for rows, order in chosen]),
+        borrowed=any("borrowed" in run.settings["tasks"].get(task, {}) for run in runs),
         left_out=len(set().union(*(rows.ids for rows in read))) - len(kept) if faults else 0,
         _runs=chosen,
     )

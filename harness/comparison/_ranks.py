@@ -9,7 +9,8 @@ from typing import NamedTuple
 from harness.comparison._paired import PairedEstimate
 from harness.statistics import holm
 
-_LEVEL = 0.05
+LEVEL = 0.05
+"""What p is held against, after Holm's adjustment."""
 
 
 class RankRange(NamedTuple):
@@ -35,7 +36,7 @@ def rank_ranges(
     better, worse = [0] * runs, [0] * runs
     adjusted = holm([estimate.p for estimate in found])
     for (i, j), estimate, p in zip(pairs, found, adjusted, strict=True):
-        if p is None or p >= _LEVEL or estimate.difference is None:
+        if p is None or p >= LEVEL or estimate.difference is None:
             continue
         winner, loser = (j, i) if estimate.difference > 0 else (i, j)
         better[loser] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -145,9 +146,16 @@ def _open(path: Path, letter: str) -> Run:
                 raise ValueError(f"a task named {task!r}")
         hash(tuple(run.columns.items()))
         run.describe()
+        if wrong := [line["score"] for line in run.results["results"] if not _is_score(line)]:
+            raise ValueError(f"{wrong[0]!r} is no score")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is damaged: run.json or results.json: {error}") from error
     return run
+
+
+def _is_score(line: dict[str, Any]) -> bool:
+    score = line["score"]
+    return score is None or (type(score) in (int, float) and math.isfinite(score))
 
 
 def _no_run(path: Path) -> tuple[str, str]:

@@ -29,7 +29,8 @@ def print_comparison(comparison: Comparison) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_PAGE)
     for run in comparison.runs:
-        _line(console, f"{run.letter}  {run.results['model']['name']}  {run.folder.id}", "bold")
+        name = " ".join(str(run.results["model"]["name"]).split())
+        _line(console, f"{run.letter}  {name}  {run.folder.id}", "bold")
     for text in opening_notes(comparison):
         _line(console, text, "yellow")
     for pair in comparison.pairs:

@@ -8,12 +8,11 @@ from typing import Any, Literal
 from harness.comparison._flips import Changes
 from harness.comparison._measured import ALL
 from harness.comparison._paired import NO_CHANGE, PairedEstimate
-from harness.comparison._ranks import RankRange
+from harness.comparison._ranks import LEVEL, RankRange
 from harness.comparison._runs import CONTROLS, Column, Run, Unlike
 from harness.controls import relation
 
 SCHEMA_VERSION = 1
-LEVEL = 0.05
 Verdict = Literal["better", "worse", "no difference shown", "same on every row", "no estimate"]
 
 

@@ -133,7 +133,7 @@ def _difference(run: RunFolder, sibling: _Sibling, results: dict[str, Any]) -> s
         pair = _pair(run, sibling.run, line)
         if not len(pair.mine) or (by_order and not pair.lettered):
             continue
-        if np.isnan(pair.mine).all():
+        if np.isnan(pair.mine).all() or np.isnan(pair.theirs).all():
             continue  # a score that is no mean over rows
         changed, rows = changed + pair.changed, rows + len(pair.mine)
         values = (pair.theirs, pair.mine) if sign == 1 else (pair.mine, pair.theirs)

@@ -59,9 +59,12 @@ class OptionOrder:
             task: Task id: it and the row's id seed the order.
 
         Raises:
-            RowError: The prompt does not hold the options in a form that is recognised.
+            RowError: The prompt does not hold the options in a form that is recognised, or this
+                order is the given one.
         """
         places = self.places(len(row.options), digest([task, row.id]))
+        if places == sorted(places):
+            raise RowError(f"{self.name} leaves {len(places)} options in the given order")
         old = LETTERS.index(str(row.label))
         return replace(
             row,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 _Source = TypeVar("_Source")
 _Item = TypeVar("_Item")
+_PATIENCE = 5.0
+"""Seconds that closing waits for a source to give its next item."""
 
 
 class _Raised(NamedTuple):
@@ -42,6 +45,8 @@ class Ahead(Generic[_Item]):
     ) -> None:
         self._ready: queue.Queue[_Item | _Raised | _End] = queue.Queue(maxsize=most)
         self._stop = threading.Event()
+        self._pulling_since: float | None = None
+        """When the source was asked for an item that it has not given yet."""
         self.ended = False
         """Everything has been taken."""
         self._thread = threading.Thread(
@@ -62,7 +67,15 @@ class Ahead(Generic[_Item]):
         self._put(_End())
 
     def _until_stopped(self, source: Iterable[_Source]) -> Iterator[_Source]:
-        for item in source:
+        items = iter(source)
+        while not self._stop.is_set():
+            self._pulling_since = time.monotonic()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                self._pulling_since = None
             if self._stop.is_set():
                 return
             yield item
@@ -105,5 +118,12 @@ class Ahead(Generic[_Item]):
         """End the thread, once it is done with the item it has in hand; may be called twice."""
         self._stop.set()
         # A generator may be thrown away in the very thread that feeds it.
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        if self._thread is threading.current_thread():
+            return
+        while self._thread.is_alive():
+            since = self._pulling_since
+            # A queue that others fill may never give another item: an engine that dies in its
+            # actor would wait for itself. The thread ends with that item, without working on it.
+            if since is not None and time.monotonic() - since > _PATIENCE:
+                return
+            self._thread.join(timeout=0.1)

@@ -39,6 +39,8 @@ class ChatTemplate:
         if isinstance(template, dict):
             template = template.get("default")
         self._template = template or None
+        # Language models' templates join texts; those of models that see take lists of parts.
+        self._content = _text if self._tokenizer is processor else _parts
         self._system = system
         self.prints_date = re.search(r"strftime_now|date_string", template or "") is not None
 
@@ -76,7 +78,11 @@ class ChatTemplate:
         if self._template is None:
             return None
         spoken = [Message("user", "?"), Message("assistant", _MARK)]
-        _, _, after = self._rendered(spoken, opens_answer=False).rpartition(_MARK)
+        try:
+            _, _, after = self._rendered(spoken, opens_answer=False).rpartition(_MARK)
+        # A template may refuse this with any error of its own; it may take what is asked later.
+        except Exception:  # noqa: BLE001
+            return None
         ids = self._tokenizer.encode(after, add_special_tokens=False)
         return ids[0] if ids and ids[0] in self._tokenizer.all_special_ids else None
 
@@ -87,7 +93,7 @@ class ChatTemplate:
         dates = {"strftime_now": TEMPLATE_DATE.strftime, "date_string": _DATE_STRING}
         # The tokenizer's method hands every name to the template; a processor's keeps some back.
         rendered: str = self._tokenizer.apply_chat_template(
-            [_content(turn) for turn in turns],
+            [{"role": turn.role, "content": self._content(turn)} for turn in turns],
             chat_template=self._template,
             tokenize=False,
             add_generation_prompt=opens_answer,
@@ -117,9 +123,12 @@ def text_ends(folder: Path, tokenizer: Any, chat: ChatTemplate) -> list[int]:
     return sorted({int(i) for i in ids if i is not None} - {chat.end_of_turn()})
 
 
-def _content(message: Message) -> dict[str, Any]:
-    parts = [
+def _text(message: Message) -> str:
+    return message.text
+
+
+def _parts(message: Message) -> list[dict[str, str]]:
+    return [
         {"type": "image"} if part is None else {"type": "text", "text": part}
         for part in message.parts
     ]
-    return {"role": message.role, "content": parts}

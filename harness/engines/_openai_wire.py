@@ -92,8 +92,8 @@ def body(model: str, request: Request, *, tokens_field: str, vllm: bool) -> dict
         sent["top_p"] = sampling.top_p
     if sampling.stop:
         sent["stop"] = list(sampling.stop)
-    if sampling.seed is not None:
-        sent["seed"] = sampling.seed
+    if request.seed is not None:
+        sent["seed"] = request.seed
     if request.json_schema is not None:
         schema = {"name": "answer", "schema": json.loads(request.json_schema), "strict": True}
         sent["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -160,8 +160,9 @@ def _first_token(logprobs: Any) -> dict[str, float] | None:
     if not logprobs or not logprobs.get("content"):
         return None
     likeliest = logprobs["content"][0]["top_logprobs"]
-    found = {str(entry["token"]): float(entry["logprob"]) for entry in likeliest}
-    return {text: value for text, value in found.items() if math.isfinite(value)} or None
+    found = [(float(entry["logprob"]), str(entry["token"])) for entry in likeliest]
+    # Likeliest last: of tokens with one text in common, such as parts of a letter, it stands.
+    return {text: value for value, text in sorted(found) if math.isfinite(value)} or None
 
 
 def _count(value: Any) -> int:

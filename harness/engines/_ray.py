@@ -17,6 +17,8 @@ import logging
 import os
 import queue
 import re
+import signal
+import socket
 import threading
 import time
 from collections import deque
@@ -34,9 +36,12 @@ from harness.progress import note
 from harness.requests import Request, Response
 
 _BATCH = 8
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "PPM")
+"""Of the pictures of any task, another harness's too; the driver has held each to its task's."""
 _MOST_STARTS = 3
 """How often in a row a replica may die before its first sign of life."""
+_KNOCK_SECONDS = 30.0
+"""For how long an address is tried."""
 _NOTE_AFTER = 60.0
 """Seconds without any answer or sign of life after which a person is told what is waited for."""
 _NOTE_EVERY = 600.0
@@ -209,11 +214,19 @@ class ReplicatedEngine:
         self._spare: _Place | None = None
         """Gets nothing new while suspects wait, so that it is soon free for them."""
         self._silent_since = self._noted = time.monotonic()
+        try:
+            described = self._first_sign()
+        except BaseException:
+            self.close()
+            raise
+        each = described.get("gpus", 0)
+        self._described = {**described, "replicas": plan.replicas, "gpus": each * plan.replicas}
+
+    def _first_sign(self) -> dict[str, Any]:
         described = None
         while described is None:
             described = self._look_after(self._next([place.probe for place in self._places]))
-        each = described.get("gpus", 0)
-        self._described = {**described, "replicas": plan.replicas, "gpus": each * plan.replicas}
+        return described
 
     def describe(self) -> dict[str, Any]:
         """What the first replica says of its engine."""
@@ -406,10 +419,11 @@ def _connect(plan: ReplicatedPlan) -> Any:
         options["include_dashboard"] = False
     else:
         options["address"] = plan.address
+        _wait_for(plan.address)
     try:
         # Ray puts the current folder first on its workers' path: a user's own `tasks` there must
         # not stand before ours.
-        with contextlib.chdir(Path(__file__).parents[2]):
+        with contextlib.chdir(Path(__file__).parents[2]), _own_sigterm():
             ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(
@@ -417,6 +431,43 @@ def _connect(plan: ReplicatedPlan) -> Any:
             "Start a cluster with `ray start --head`, or leave --ray out.",
         ) from error
     return ray
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep what SIGTERM does: Ray's own handlers print a stack, and abort or exit with 15."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+def _wait_for(address: str) -> None:
+    """Make sure that something listens: Ray itself knocks at a wrong address for many minutes.
+
+    Args:
+        address: HOST:PORT; anything else (`auto`) is left to Ray.
+
+    Raises:
+        UserError: Nothing does, not even after a while: a cluster may still be starting.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    end = time.monotonic() + _KNOCK_SECONDS
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+            return
+        except (OSError, OverflowError) as error:
+            if time.monotonic() >= end:
+                raise UserError(
+                    f"cannot reach Ray at {address}: {error}",
+                    "Start a cluster with `ray start --head`, or leave --ray out.",
+                ) from error
+        time.sleep(1)
 
 
 def _needs(plan: ReplicatedPlan, ray: Any) -> dict[str, float]:

@@ -220,8 +220,8 @@ class TransformersEngine:
         # A copy: what is on the device leaves it with this call, whoever holds the batch.
         inputs = copy.copy(inputs).to(self._model.device, self._model.dtype)
         width = inputs["input_ids"].shape[1]
-        if sampling.seed is not None:
-            torch.manual_seed(sampling.seed)
+        if first.seed is not None:
+            torch.manual_seed(first.seed)
         with torch.inference_mode():
             output = self._model.generate(
                 **inputs,
@@ -250,9 +250,11 @@ class TransformersEngine:
         import torch
 
         best = torch.log_softmax(logits.float(), dim=-1).topk(min(_LIKELIEST, logits.shape[-1]))
+        # Likeliest last: of tokens with one text in common, such as parts of a letter, it stands.
+        ids, values = best.indices.flip(-1).tolist(), best.values.flip(-1).tolist()
         return [
-            dict(zip(map(self._tokenizer.decode, ids), values, strict=True))
-            for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            dict(zip(map(self._tokenizer.decode, row), each, strict=True))
+            for row, each in zip(ids, values, strict=True)
         ]
 
     def _without_too_long(self, rows: list[Asked], lengths: list[int]) -> list[Response]:

@@ -8,6 +8,7 @@ fingerprint lets rows that share it share its encoding.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -162,7 +163,9 @@ class VllmEngine:
         finally:
             feed.close()
             if flying and self._llm is not None:
-                self._llm.llm_engine.abort_request(list(flying))
+                # Ctrl-C may have ended a core in its own process; its end is not what is told.
+                with contextlib.suppress(Exception):
+                    self._llm.llm_engine.abort_request(list(flying))
 
     def _admit(
         self,
@@ -327,7 +330,7 @@ def _sampling_params(request: Request, text_ends: list[int]) -> Any:
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         stop=list(sampling.stop),
-        seed=sampling.seed,
+        seed=request.seed,
         skip_special_tokens=sampling.skip_special_tokens,
         spaces_between_special_tokens=False,
         ignore_eos=turns,
@@ -357,7 +360,9 @@ def _response(rendered: _Rendered, output: Any, seconds: float) -> Response:
 def _first_token(logprobs: Any) -> dict[str, float] | None:
     if not logprobs:
         return None
-    return {entry.decoded_token: entry.logprob for entry in logprobs[0].values()}
+    # Likeliest last: of tokens with one text in common, such as parts of a letter, it stands.
+    entries = sorted(logprobs[0].values(), key=lambda entry: entry.logprob)
+    return {entry.decoded_token: entry.logprob for entry in entries}
 
 
 def _load(plan: VllmPlan) -> Any:
@@ -402,7 +407,8 @@ def _load(plan: VllmPlan) -> Any:
     except Exception as error:
         raise UserError(
             f"vLLM cannot load {plan.checkpoint.ref}: {reason_of(error)}",
-            "Try --engine transformers; `harness doctor` shows what is installed.",
+            "Where memory is short: --engine-arg gpu_memory_utilization=0.5. Else try "
+            "--engine transformers; `harness doctor` shows what is installed.",
         ) from error
 
 

@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.controls import MAJORITY
 from harness.engines import ModelInfo
 from harness.errors import UserError
 from harness.runs import RunFolder
 from tasks import GROUPS, PROTOCOLS, nearest
 
 _NAME = re.compile(r"\w[\w:.+-]*")
-_MAJORITY = {"baseline": "majority"}
 _CONTINUE = "Continue it with the `harness eval` command that began it."
 _AGAIN = "`harness score RUN` writes results.json anew from the samples; else evaluate again."
 
@@ -90,7 +90,7 @@ class LoadedRun:
         settings, engine = self.settings, self.record.get("engine")
         name = engine.get("name") if isinstance(engine, dict) else None
         marks = []
-        if name in ("constant", "majority") or settings.get("answers") == _MAJORITY:
+        if name in ("constant", "majority") or settings.get("answers") == MAJORITY:
             marks.append("baseline")
         if self.images != "given":
             marks.append(f"control: images {self.images}")
@@ -147,22 +147,15 @@ def _load(path: Path) -> LoadedRun:
         record = folder.read()
     except UserError as error:
         hint = "Give the folder of a run, as `harness eval` leaves it under runs/."
-        raise UserError(error.message, error.hint or _hint(error, hint)) from error
+        raise UserError(error.message, error.hint or hint) from error
     if not folder.finished:
         raise UserError(f"{path} is not finished: it has no results.json", _CONTINUE)
-    try:
-        results = folder.results()
-    except UserError as error:
-        raise UserError(error.message, error.hint or _hint(error, _AGAIN)) from error
+    results = folder.results()
     try:
         return _parsed(folder, record, results)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         name = path / "results.json"
         raise UserError(f"{name} is damaged: {type(error).__name__}: {error}", _AGAIN) from error
-
-
-def _hint(error: UserError, other: str) -> str:
-    return "Update the program." if "this program reads up to" in error.message else other
 
 
 def _parsed(folder: RunFolder, record: dict[str, Any], results: dict[str, Any]) -> LoadedRun:

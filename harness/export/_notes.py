@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from harness.comparison import FEW_CLUSTERS
 from harness.export._load import Line, LoadedRun
 from harness.export._table import Cell, Difference, Entry, Table
-
-_FEW_CLUSTERS = 30
 
 
 class Note(NamedTuple):
@@ -99,11 +98,11 @@ def _about(table: Table, entry: Entry) -> Iterator[Note]:
         for column in table.columns
         if column.task is not None and (found := entry.find(column, table.protocol))
     ]
-    about = entry.label
+    about = _named(table, entry)
     yield from (Note(text, about) for text in _flags(table.protocol, lines))
-    few = [name for name, _, line in lines if line.ci95 and (line.clusters or 0) < _FEW_CLUSTERS]
+    few = [name for name, _, line in lines if line.ci95 and (line.clusters or 0) < FEW_CLUSTERS]
     if few:
-        text = f"fewer than {_FEW_CLUSTERS} images, so the interval is rough: {', '.join(few)}."
+        text = f"fewer than {FEW_CLUSTERS} images, so the interval is rough: {', '.join(few)}."
         yield Note(text, about)
     lacking: dict[tuple[str, str], list[str]] = {}
     for name, _, line in lines:
@@ -120,6 +119,12 @@ def _about(table: Table, entry: Entry) -> Iterator[Note]:
         tasks = {line.task for _, _, line in lines if line.may_have_seen == why}
         names = ", ".join(sorted(tasks))
         yield Note(f"\N{DAGGER} may have seen the test rows of {names}: {why}.", about)
+
+
+def _named(table: Table, entry: Entry) -> str:
+    """A row's label, with its marks where another row has the same label."""
+    alike = sum(other.label == entry.label for other in table.entries) > 1
+    return f"{entry.label} ({', '.join(entry.marks)})" if alike and entry.marks else entry.label
 
 
 def _flags(protocol: str, lines: list[tuple[str, LoadedRun, Line]]) -> Iterator[str]:

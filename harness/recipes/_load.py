@@ -33,12 +33,15 @@ class Source:
         line = self._lines.get(place)
         return f"{self.name}, line {line}" if line else self.name
 
-    def with_values(self, overrides: Mapping[str, Any], origin: str) -> Source:
+    def with_values(
+        self, overrides: Mapping[str, Any], origin: str, at: Path_ | None = None
+    ) -> Source:
         """The same with some values replaced.
 
         Args:
             overrides: Dotted name to value, as `train.stages: two`.
             origin: Where they come from, for messages.
+            at: Where in this text the overrides stand, so that their lines are known.
 
         Raises:
             UserError: A name leads through something that holds no names.
@@ -55,7 +58,12 @@ class Source:
                 if not isinstance(holder, dict):
                     raise UserError(f"{origin}: {'.'.join(above[: depth + 1])} holds no names")
             holder[last] = value
-            lines = {p: n for p, n in lines.items() if p[: len(above) + 1] != (*above, last)}
+            place = (*above, last)
+            lines = {p: n for p, n in lines.items() if p[: len(place)] != place}
+            if at is not None:
+                stands = (*at, name)
+                new = {p: n for p, n in self._lines.items() if p[: len(stands)] == stands}
+                lines |= {(*place, *p[len(stands) :]): n for p, n in new.items()}
         return Source(self.name, values, lines)
 
 

@@ -19,6 +19,8 @@ class EvalRecipe(Section):
     tasks: Names
     retention: Names = ()
     """Tasks of general ability, such as `lmms_eval:mmmu_val`."""
+    retention_data: str | None = None
+    """Where their rows are; default: the hub if one of them is lmms-eval's, else as `data`."""
     compare_with: str | None = "base"
     """`base`, the reference of another model, or a run's folder; null: compare with nothing."""
     data: str | None = None
@@ -52,6 +54,13 @@ class Recipe(Section):
     eval: EvalRecipe | None = None
     sweep: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Name of a variant to its overrides, as `two_stage: {train.stages: two}`."""
+
+    @field_validator("sweep", mode="before")
+    @classmethod
+    def _nothing_is_no_override(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return {} if value is None else value
+        return {name: {} if given is None else given for name, given in value.items()}
 
     @field_validator("name")
     @classmethod

@@ -106,6 +106,8 @@ class SynthRecipe(Section):
     content: Literal["all", "tasks", "captions"] = "all"
     """Leave out the caption exchanges, or the tasks."""
     caption_position: Literal["random", "first", "last"] = "random"
+    max_failed: float = Field(default=0.01, ge=0, le=1)
+    """Share of a stage's rows on which an engine may fail."""
     judge: Model | None = None
     """Model that rates the data for the quality report; null: only what can be counted."""
     sources: Names = ()

@@ -23,6 +23,8 @@ class LoraRecipe(Section):
     dropout: float = Field(default=0.05, ge=0, lt=1)
     merge: bool = True
     """Add the adapters into the weights at the end, so that the checkpoint loads as any other."""
+    parts: tuple[Part, ...] = Field(default=("llm",), min_length=1)
+    """Whose linear layers get adapters; everything else is frozen."""
 
 
 class TrainRecipe(Section):
@@ -35,11 +37,20 @@ class TrainRecipe(Section):
     """messages + images: JSON, JSONL, parquet or a hub id. In an adapt recipe, what synth made."""
     images: Path | None = None
     """Folder that the pictures' paths start from; default: beside `data`."""
+    captions: str | None = None
+    """Two stages: the first one's conversations, `data` being the second's. Default: where `data`
+    is the `train.jsonl` of `harness synth`, the files beside it."""
+    also: str | None = None
+    """In an adapt recipe: more conversations, such as general tasks, beside what synth made."""
+    also_images: Path | None = None
+    """Folder that their pictures' paths start from; default: beside `also`."""
     stages: Stages = "single"
     parallel: Parallel | None = None
     """DeepSpeed's ZeRO stage; null: the preset's on several GPUs, none in a single process."""
     gpus: int | None = Field(default=None, ge=1)
-    """Processes on this machine, one a GPU; null: all GPUs, or one process without any."""
+    """Processes on a machine, one a GPU; null: all GPUs, or one process without any."""
+    nodes: int = Field(default=1, ge=1)
+    """Machines. With more than one, `harness train` prepares and prints what to run on them."""
     epochs: float | None = Field(default=None, gt=0)
     max_steps: int | None = Field(default=None, ge=1)
     """Optimizer steps, instead of epochs."""
@@ -88,8 +99,9 @@ class TrainRecipe(Section):
     @model_validator(mode="after")
     def _batches_fit(self) -> Self:
         whole, part = self.global_batch, self.device_batch
-        if whole is not None and part is not None and whole % (part * (self.gpus or 1)):
-            times = f"{part} x {self.gpus} GPUs" if self.gpus else str(part)
+        ranks = (self.gpus or 1) * self.nodes
+        if whole is not None and part is not None and whole % (part * ranks):
+            times = f"{part} x {ranks} processes" if ranks > 1 else str(part)
             raise ValueError(f"global_batch {whole} cannot be divided by {times}")
         if self.epochs is not None and self.max_steps is not None:
             raise ValueError("give epochs or max_steps, not both")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.metadata
 import io
@@ -102,6 +103,8 @@ def plain(value: Any) -> Any:
         return [plain(inner) for inner in value]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    if callable(value):
-        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value)}"
+    if isinstance(value, functools.partial):
+        return {"partial": plain([value.func, value.args, value.keywords])}
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

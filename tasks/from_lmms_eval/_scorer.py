@@ -17,6 +17,9 @@ from tasks.from_lmms_eval._declared import Declared
 from tasks.from_lmms_eval._package import module, one_line, quiet
 
 _MAXIMA = {"mme_perception_score": 2000.0, "mme_cognition_score": 800.0}
+_CIDER_MAXIMUM = 10.0
+"""CIDEr-D is ten times a mean of cosines (Vedantam et al., 2015). Without it a weak model's, which
+stays below 1, would pass for a share of 1, and a strong one's for no score at all."""
 _SUBMISSION = "lmms-eval only writes a file for a server here: no score"
 
 
@@ -65,7 +68,11 @@ def _aggregation(plain: str, metric: Mapping[str, Any], name: str) -> Aggregatio
         unusable = "lmms-eval names no aggregation for it"
     elif "submi" in f"{name} {getattr(call, '__name__', '')}":
         unusable = _SUBMISSION
-    return Aggregation(plain, _quietly(call), _MAXIMA.get(name), unusable, lower)
+    return Aggregation(plain, _quietly(call), _maximum(name), unusable, lower)
+
+
+def _maximum(name: str) -> float | None:
+    return _CIDER_MAXIMUM if name.lower().endswith("cider") else _MAXIMA.get(name)
 
 
 def _quietly(call: Any) -> Callable[[list[Any]], float]:

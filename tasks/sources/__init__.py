@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tasks._errors import UserError
 from tasks._types import RowSource, Task
+from tasks.sources._at import rows_at
 from tasks.sources._hub import HubRows
 from tasks.sources._local import JsonlRows, ParquetRows, read_jsonl
 from tasks.sources._records import parse_record, refuse_repeated_ids
@@ -23,6 +24,7 @@ __all__ = [
     "parse_record",
     "read_jsonl",
     "refuse_repeated_ids",
+    "rows_at",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from engine_helpers import ask, start, texts
 
+from harness.engines import _ahead
 from harness.engines._ahead import Ahead
 from harness.requests import Request
 
@@ -74,6 +76,35 @@ def test_taking_without_waiting() -> None:
     assert ahead.take() == 7
     assert list(ahead) == []
     ahead.close()
+
+
+def test_closing_waits_for_work_but_not_for_a_source_that_gives_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a Ray actor the source is a queue: an engine that dies there must not wait for it."""
+    monkeypatch.setattr(_ahead, "_PATIENCE", 0.2)
+    waiting: queue.Queue[int | None] = queue.Queue()
+    done: list[int] = []
+
+    def work(items: Iterator[int]) -> Iterator[int]:
+        for item in items:
+            time.sleep(0.5)  # longer than the patience
+            done.append(item)
+            yield item
+
+    ahead = Ahead(work, iter(waiting.get, None), 2, "prepare")
+    waiting.put(1)
+    assert until(waiting.empty)
+    ahead.close()
+    assert done == [1]
+    ahead = Ahead(work, iter(waiting.get, None), 2, "prepare")
+    assert until(lambda: preparing())
+    began = time.monotonic()
+    ahead.close()
+    assert time.monotonic() - began < LONG / 2
+    waiting.put(2)
+    assert until(lambda: not preparing())
+    assert done == [1]
 
 
 @pytest.fixture(scope="module")

@@ -248,3 +248,15 @@ def test_two_hundred_runs_are_looked_through_quickly(tmp_path: Path) -> None:
     (found,) = control_notes(RunFolder(tmp_path / "runs" / "007"))
     assert time.perf_counter() - began < 5
     assert found == "Image benefit over blank (paper): no rows. Control: blank."
+
+
+def test_a_turn_that_changes_nothing_is_no_control() -> None:
+    fields = choice_row(0)
+    row = Row(index=0, id="a", prompt=fields["input"], label="A", options=tuple(TEXTS))
+    for by, moves in ((3, True), (4, False), (5, True), (8, False)):
+        order = OptionOrder("rotated", by)
+        if moves:
+            assert order.applied(row, "pmc_vqa").options != row.options
+        else:
+            with pytest.raises(RowError, match=f"rotated:{by} leaves 4 options in the given order"):
+                order.applied(row, "pmc_vqa")

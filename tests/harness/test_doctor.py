@@ -155,6 +155,10 @@ def test_the_hub_is_asked_only_on_request(monkeypatch: pytest.MonkeyPatch) -> No
     assert result.exit_code == 0  # folders need no hub
 
 
+def test_help_shows_the_examples_a_line_each() -> None:
+    assert "\nExamples:\n  harness doctor\n".replace("\n", "\n  ") in _doctor("--help").stdout
+
+
 def test_it_imports_nothing_heavy_itself() -> None:
     code = (
         "import sys; from harness import _checkup; from harness.cli.doctor import doctor;"

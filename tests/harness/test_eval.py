@@ -286,3 +286,30 @@ def test_table(harness: Harness) -> None:
     assert ran.code == 0
     for word in ("slake open", "accuracy", "50.00", "paper", "strict", "biomed", "average"):
         assert word in ran.out
+
+
+def test_a_limit_beyond_all_rows(harness: Harness) -> None:
+    ran = harness(*CONSTANT, "yes", "--tasks", "vqa_rad", "--data", "sample", "--limit", 10**20)
+    assert ran.code == 0
+    assert only_run().read()["asked"] == 56
+
+
+def test_a_path_that_cannot_be(harness: Harness) -> None:
+    ran = harness(*CONSTANT, "yes", "--tasks", "slake", "--data", "sample", "--out", "x" * 300)
+    assert (ran.code, ran.out) == (2, "")
+    assert "File name too long" in ran.err
+
+
+@pytest.mark.parametrize("damage", ["", '{"schema_version": 1', "[]", "typed"])
+def test_damaged_results_are_made_again(harness: Harness, damage: str) -> None:
+    command = (*CONSTANT, "yes", "--tasks", "vqa_rad", "--data", "sample", "--json")
+    whole = harness(*command).json
+    path = only_run().path / "results.json"
+    path.write_text(json.dumps(whole | {"results": 5}) if damage == "typed" else damage)
+    ran = harness(*command)
+    assert (ran.code, ran.out) == (2, "")
+    assert "Remove it and run the same `harness eval` command" in ran.err
+    path.unlink()
+    again = harness(*command)
+    assert again.json == whole
+    assert "nothing to ask" in again.err

@@ -15,6 +15,7 @@ from tiny_text import make_base_model
 
 from harness.engines import Engine, plan_engine
 from harness.engines import _openai_wire as wire
+from harness.engines._chat import ChatTemplate
 from harness.errors import UserError
 from harness.requests import Message, Request, Response, Sampling, request_key
 
@@ -110,6 +111,27 @@ def test_a_base_model_cannot_chat_and_does_not_see(reader: Engine) -> None:
     assert "reads no pictures" in (blind.error or "")
 
 
+@pytest.mark.parametrize(
+    "joined", ["m['content'] | trim", "m.content"], ids=["as Llama 3 does", "as Qwen 2.5 does"]
+)
+def test_a_language_models_template_is_given_texts(base_model: Path, joined: str) -> None:
+    """They join a turn's content to other text, or fail; a list of parts would be printed."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base_model)
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ '<' + m['role'] + '>' + " + joined + " + '</s>' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"
+    )
+    chat = ChatTemplate(tokenizer, None)
+    turns = [Message("system", "Be brief."), Message("user", "Is it a CT?")]
+    assert chat.render(turns) == "<system>Be brief.</s><user>Is it a CT?</s><assistant>"
+    assert chat.render(turns[1:], "user_turn") == "<user>Is it a CT?</s><user>"
+    assert chat.end_of_turn() == tokenizer.convert_tokens_to_ids("</s>")
+    tokenizer.chat_template = "{{ raise_exception('no') }}"
+    assert ChatTemplate(tokenizer, None).end_of_turn() is None
+
+
 def test_an_opened_turn_lets_the_model_ask(seer: Engine) -> None:
     shown = ask(0)
     turns = (shown.messages[0], Message("assistant", "A left lung."))
@@ -159,7 +181,8 @@ def test_what_a_server_is_told_and_tells() -> None:
     sent = wire.body("m", asked, tokens_field="max_tokens", vllm=False)
     assert sent["response_format"]["json_schema"]["schema"] == json.loads(SCHEMA)
     assert (sent["logprobs"], sent["top_logprobs"]) == (True, 20)
-    likeliest = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.5}]
+    likeliest = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.5},
+                 {"token": "Yes", "logprob": -7.0}]  # fmt: skip
     choice: dict[str, Any] = {
         "message": {"content": "Yes"}, "finish_reason": "stop",
         "logprobs": {"content": [{"token": "Yes", "logprob": -0.1, "top_logprobs": likeliest}]},

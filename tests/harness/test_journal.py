@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -189,6 +190,17 @@ def test_lines_that_are_no_record_are_counted(tmp_path: Path, line: bytes) -> No
     with Journal(path) as journal:
         assert (journal.torn, len(journal)) == (1, 1)
         assert journal.get(key_of(1)) is not None
+
+
+@pytest.mark.parametrize("field", ["seconds", "tokens"])
+def test_an_endless_number_is_a_torn_line(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "responses.jsonl"
+    with Journal(path) as journal:
+        journal.append(response(1))
+    line = json.loads(path.read_bytes()) | {field: math.inf}
+    path.write_text(json.dumps(line) + "\n")
+    with Journal(path) as journal:
+        assert (journal.torn, len(journal), journal.seconds) == (1, 0, 0.0)
 
 
 @pytest.mark.parametrize("line", [b'{"v":2,"key":"ab"}', b'{"v":7}'])

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import ImageFile
 
 import harness as package
 from tasks import UserError, resolve
+from tasks.from_lmms_eval._package import plain
 from tasks.sources import NoRows, open_source
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -262,6 +264,28 @@ def test_show_and_predictions(harness: Harness) -> None:
     assert "together with its documents" in refused.err
 
 
+def test_a_caption_score_has_one_scale_for_weak_and_strong_models() -> None:
+    task = resolve(["lmms_eval:coco2014_cap_val"])[0]
+    assert task.borrowed is not None
+    maxima = {a.metric: a.maximum for a in task.borrowed.aggregations}
+    assert maxima["coco_cider"] == 10.0
+    assert maxima["coco_bleu_1"] is None
+
+
+def test_settings_are_the_same_in_every_process() -> None:
+    """A run is found again by them: functions count by their names, never by their addresses."""
+
+    class Kind:
+        def __call__(self) -> None: ...
+
+    def asked(subject: str) -> Any:
+        return plain({"process_docs": partial(_their_run, folder=subject), "other": Kind()})
+
+    assert asked("law") == asked("law") != asked("art")
+    assert "law" in repr(asked("law"))
+    assert "0x" not in repr(asked("law"))
+
+
 def test_its_import_leaves_this_process_as_it_was() -> None:
     resolve(["lmms_eval:pope"])
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
@@ -305,3 +329,22 @@ def test_runs_are_compared_row_by_row(harness: Harness, server: Server) -> None:
     assert all(set(column["scores"]) == {"A", "B"} for column in ran.json["unpaired"])
     paired = {column["task"] for column in ran.json["pairs"][0]["columns"]}
     assert paired == {"lmms_eval:pope", "lmms_eval:mmmu_val"}
+    (average,) = (a for a in ran.json["pairs"][0]["averages"] if a["name"] == "lmms_eval")
+    differences = [column["difference"] for column in ran.json["pairs"][0]["columns"]]
+    assert average["difference"] == pytest.approx(sum(differences) / 2)
+    assert average["stderr"] > 0
+
+
+def test_what_looks_like_a_mean_in_one_run_alone_is_not_paired(
+    harness: Harness, server: Server, world: Path
+) -> None:
+    """The longest answer equals the mean answer's length where all answers are the same."""
+    task = f"lmms_eval:{world / 'sound' / 'shades.yaml'}"
+    assert _asked(harness, server, task, "--out", "a").code == 0
+    constant = ("eval", "--model", "yes", "--engine", "constant", "--tasks", task, "--out", "b")
+    assert harness(*constant).code == 0
+    both = (*Path("a").iterdir(), *Path("b").iterdir(), "--all-metrics", "--json")
+    for runs in (both, (both[1], both[0], *both[2:])):
+        ran = harness("compare", *runs)
+        assert ran.code == 0, ran.err
+        assert "letters" in {column["metric"] for column in ran.json["unpaired"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -15,11 +16,15 @@ import dying_engine
 import psutil
 import pytest
 from dying_engine import DyingPlan
+from PIL import Image
 
+from harness import images
 from harness.engines import _ray
 from harness.engines._ray import ReplicatedEngine, ReplicatedPlan
 from harness.errors import UserError
+from harness.images import Picture
 from harness.requests import Message, Request, Response, Sampling
+from tasks.from_lmms_eval._questions import PICTURE_FORMAT
 
 HARNESS = Path(sys.executable).with_name("harness")
 
@@ -88,6 +93,23 @@ def test_a_killed_actor_costs_its_rows_in_flight_and_nothing_else(
     assert without_names(json.loads(out)) == without_names(whole)
     keys = [record["key"] for record in journal("runs")]
     assert len(keys) == len(set(keys))
+
+
+def test_slurms_warning_ends_it_like_any_other_run(tiny_models: dict[str, Path]) -> None:
+    process = subprocess.Popen(
+        command(tiny_models["qwen2_vl"], "runs", "--replicas", "2"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while process.poll() is None:
+        if sum(p.read_bytes().count(b"\n") for p in Path("runs").glob("*/tasks/*/*.jsonl")) >= 10:
+            process.terminate()
+            break
+        time.sleep(0.005)
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, out) == (143, ""), err
+    assert "answers so far are kept" in err
+    assert err.endswith("terminated\n")
+    assert "SIGTERM received" not in err, "Ray's own handler"
 
 
 def test_started_with_one_replica_and_finished_with_two(
@@ -198,6 +220,37 @@ def test_a_replica_that_waits_for_its_turn_stops_nobody(
     notes = [text for text in capsys.readouterr().err.splitlines() if "replicas" in text]
     assert notes
     assert "an engine that is being loaded looks the same" in notes[0]
+
+
+def test_pictures_of_every_task_travel() -> None:
+    """Those of lmms-eval's tasks too, which are pixels as they are."""
+    for kind in ("JPEG", "PNG", "WEBP", "TIFF", PICTURE_FORMAT):
+        encoded = io.BytesIO()
+        Image.new("RGB", (5, 4), "red").save(encoded, kind)
+        data = encoded.getvalue()
+        shown = images.decode(data, (kind,), "a picture")
+        own = Picture(shown, data, images.fingerprint(data))
+        asked = Request("0" * 32, "0", (Message("user", "?", 1),), Sampling(4), (own,), owner=own)
+        sent = _ray._ship(asked)
+        assert sent.request.images[0].image is None
+        (got,) = _ray._unpack(sent).images
+        assert images.pixel_hash(got.image) == images.pixel_hash(shown)
+        assert (got.data, got.content) == (own.data, own.content)
+
+
+def test_an_address_where_nothing_listens(
+    harness: Any, tiny_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself would knock there for more than ten minutes."""
+    monkeypatch.setattr(_ray, "_KNOCK_SECONDS", 0.1)
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"):
+        ran = harness(
+            "eval", "--model", tiny_models["qwen2_vl"], "--tasks", "slake", "--data", "sample",
+            "--ray", address,
+        )  # fmt: skip
+        assert ran.code == 2
+        assert f"cannot reach Ray at {address}" in ran.err
+        assert "ray start --head" in ran.err
 
 
 def test_engines_that_load_nothing_take_no_replicas(harness: Any) -> None:

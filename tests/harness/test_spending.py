@@ -181,6 +181,10 @@ def test_dry_run_estimates_from_what_was_answered(
     assert f"from 24 answers of the same model in run {name}" in half
     # No more new tokens than the limit lets through.
     assert "24 new tokens, 0:00:0" in harness(*command, "--max-new-tokens", 1, "--dry-run").out
+    # Other pictures are as long as the right ones; a prompt without any is shorter.
+    blank = harness(*command, "--images", "blank", "--dry-run").out
+    assert f"from 24 answers of the same model in run {name}" in blank
+    assert "no earlier answers" in harness(*command, "--images", "none", "--dry-run").out
     command[2] = tiny_models["llava_next"]
     other = harness(*command, "--dry-run").out
     assert f"from 24 answers of another model in run {name}" in other
@@ -263,3 +267,17 @@ def test_nothing_left_to_ask(harness: Harness, command: list[object]) -> None:
     after = run_json()
     assert [after[k] for k in ("asked", "tokens", "gpu_seconds")] == [24, before["tokens"], None]
     assert after["seconds"]["generate"] == before["seconds"]["generate"]
+
+
+def test_dry_run_of_a_finished_run_has_nothing_to_ask(harness: Harness, tmp_path: Path) -> None:
+    """Rows whose picture cannot be used, and rows equal to others, have no answer of their own."""
+    folder = closed_rows(tmp_path / "rows" / "vqa_rad", 24)
+    (folder / "images" / "3.png").write_bytes(b"no picture")
+    command = ("eval", "--engine", "constant", "--model", "yes", "--tasks", "vqa_rad",
+               "--data", "rows")  # fmt: skip
+    assert harness(*command).code == 1
+    assert len(journal()) == 23
+    out = harness(*command, "--dry-run").out
+    assert "24 rows from" in out
+    assert "23 answered; nothing to ask" in out
+    assert out.endswith("in all: nothing to ask\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -172,5 +173,8 @@ def test_damaged_records(harness: Harness, runs: tuple[Path, Path]) -> None:
             path.write_text(broken)
             assert str(runs[1]) in refused(harness, *runs)
         path.write_text(whole)
-    edit(runs[1], lambda line: line.update(task="../../elsewhere"))
-    assert "damaged" in refused(harness, *runs)
+    whole = (runs[1] / "results.json").read_text()
+    for wrong in ({"task": "../../elsewhere"}, {"score": math.nan}, {"score": "50"}):
+        edit(runs[1], lambda line, wrong=wrong: line.update(wrong))
+        assert "damaged" in refused(harness, *runs)
+        (runs[1] / "results.json").write_text(whole)

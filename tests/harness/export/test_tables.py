@@ -94,6 +94,15 @@ def test_controls_partial_runs_and_two_runs_of_one_model(harness: Harness) -> No
     ]  # fmt: skip
 
 
+def test_notes_say_of_which_row_they_speak(harness: Harness) -> None:
+    runs = [baseline(harness, "yes", "vqa_rad", *more) for more in ((), ("--images", "blank"))]
+    out = harness("export", *runs, "--to", "markdown", "--protocol", "paper").out
+    assert "\n- `constant-yes (baseline, sample rows)`: fewer than 30 images" in out
+    assert "\n- `constant-yes (baseline, control: images blank, sample rows)`: fewer than" in out
+    alone = harness("export", runs[0], "--to", "markdown", "--protocol", "paper").out
+    assert "\n- `constant-yes`: fewer than 30 images" in alone
+
+
 def test_runs_over_different_rows_are_not_ranked(harness: Harness) -> None:
     run = baseline(harness, "yes", "vqa_rad")
     as_model(run, "a-0000000a", "a", lambda line: 50.0)
