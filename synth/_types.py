@@ -7,6 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from tasks import ImageRef
 
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+"""Picture files that are read, in Pillow's names."""
+
 Reason = Literal[
     "no image",
     "unusable image",
