@@ -5,13 +5,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+from tasks import ImageRef
 from training.rows import Conversation, Turn, open_rows
 from training.survey import Survey, SurveySettings, survey
 
-from tasks import ImageRef
-
 FAMILIES = ("qwen2_vl", "llava_next", "mllama")
-WORDS = "lung heart rice forest river bridge small large left right Yes. No é 漢字 😀 (A) 1,000".split()
+WORDS = ["lung", "rice", "river", "small", "left", "Yes.", "No", "é", "漢字", "😀", "(A)", "1,000"]
 
 
 def draw(width: int, height: int, seed: int = 0) -> Any:

@@ -1,0 +1,114 @@
+"""Two processes over ZeRO, on CPUs: the same losses as one process, and a checkpoint as any other."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness_helpers import Harness
+from training_data import random_rows
+from training_runs import job_of, losses, stage_of, train_here, weights_of, write_recipe
+
+_FAST = {("qwen2_vl", "zero2"), ("llava_next", "zero3")}
+CASES = [
+    pytest.param(family, parallel, marks=() if (family, parallel) in _FAST else pytest.mark.slow)
+    for family in ("qwen2_vl", "llava_next", "mllama")
+    for parallel in ("zero2", "zero3")
+]
+ZERO: dict[str, Any] = {"gpus": 2, "device_batch": 2, "max_steps": 4, "schedule": "cosine"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # A batch without any picture on one rank would make ZeRO-3 wait for ever.
+    return random_rows(tmp_path_factory.mktemp("zero"), 19, text_only=0.5)
+
+
+@pytest.mark.parametrize(("family", "parallel"), CASES)
+def test_two_processes_are_one(
+    tiny_models: dict[str, Path],
+    data: Path,
+    tmp_path: Path,
+    harness: Harness,
+    family: str,
+    parallel: str,
+) -> None:
+    base = tiny_models[family]
+    alone = job_of(tmp_path / "alone", base, data, **{**ZERO, "gpus": 1})
+    series = train_here(alone)
+    recipe = write_recipe(tmp_path, base, data, **ZERO, parallel=parallel)
+    ran = harness("train", recipe, "--work", tmp_path / "work")
+    assert ran.code == 0, ran.err
+    folder = stage_of(tmp_path / "work")
+    assert losses(folder) == pytest.approx(series, rel=2e-5)
+    record = json.loads((folder / "training.json").read_text())
+    assert (record["settings"]["parallel"], record["settings"]["gpus"]) == (parallel, 2)
+    assert record["parameters"]["llm"]["all"] > 0
+    _same_weights(alone.checkpoint, folder / "checkpoint")
+
+
+def _same_weights(one: Path, two: Path) -> None:
+    mine, theirs = weights_of(one), weights_of(two)
+    assert mine.keys() == theirs.keys()
+    # Adam divides by the gradient's size: where that is nothing but rounding, steps may differ.
+    for name, weight in mine.items():
+        assert (weight - theirs[name]).abs().float().mean() < 1e-5, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["zero1", "zero2_offload", "zero3_offload", "none"])
+def test_the_other_configurations_train_too(
+    tiny_models: dict[str, Path], data: Path, tmp_path: Path, harness: Harness, parallel: str
+) -> None:
+    base = tiny_models["qwen2_vl"]
+    series = train_here(job_of(tmp_path / "alone", base, data, **{**ZERO, "gpus": 1}))
+    recipe = write_recipe(tmp_path, base, data, **ZERO, parallel=parallel)
+    ran = harness("train", recipe, "--work", tmp_path / "work")
+    assert ran.code == 0, ran.err
+    assert losses(stage_of(tmp_path / "work")) == pytest.approx(series, rel=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["zero2", "zero3"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dtype": "bfloat16", "gradient_checkpointing": True},
+        {"lora": {"rank": 4, "dropout": 0.0}},
+        {"freeze": ["vision_encoder", "llm"]},
+    ],
+    ids=["bf16", "lora", "frozen"],
+)
+def test_over_zero_with(
+    tiny_models: dict[str, Path],
+    data: Path,
+    tmp_path: Path,
+    harness: Harness,
+    parallel: str,
+    settings: dict[str, Any],
+) -> None:
+    base = tiny_models["qwen2_vl"]
+    series = train_here(
+        job_of(tmp_path / "alone", base, data, **{**ZERO, **settings, "gpus": 1, "max_steps": 3})
+    )
+    recipe = write_recipe(
+        tmp_path, base, data, **{**ZERO, **settings, "max_steps": 3}, parallel=parallel
+    )
+    ran = harness("train", recipe, "--work", tmp_path / "work")
+    assert ran.code == 0, ran.err
+    rounding = 3e-2 if "dtype" in settings else 2e-5
+    assert losses(stage_of(tmp_path / "work")) == pytest.approx(series, rel=rounding)
+    assert weights_of(stage_of(tmp_path / "work") / "checkpoint").keys() == weights_of(base).keys()
+
+
+@pytest.mark.parametrize("name", ["zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"])
+def test_configurations_leave_sizes_to_the_recipe(name: str) -> None:
+    text = resources.files("training").joinpath("deepspeed", f"{name}.json").read_text()
+    config = json.loads(text)
+    assert config["zero_optimization"]["stage"] == int(name[4])
+    assert config["train_batch_size"] == config["gradient_clipping"] == "auto"
+    assert "optimizer" not in config
+    assert ("offload_optimizer" in config["zero_optimization"]) == name.endswith("_offload")
+    if name.startswith("zero3"):
+        assert config["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"]
