@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -68,6 +69,13 @@ class Request:
     """JSON Schema the answer must follow. Engines that can make it so do; callers check anyway."""
     first_token_logprobs: bool = False
     """Also tell how likely the first token was, and what else it might have been."""
+
+    @property
+    def seed(self) -> int | None:
+        """What its answer is drawn with: requests of one seed do not share their luck."""
+        if self.sampling.seed is None:
+            return None
+        return self.sampling.seed ^ zlib.crc32(self.key.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -20,6 +21,10 @@ _COMMANDS = {
     "compare": ("harness.cli.compare", "Compare runs row by row, with honest errors."),
     "export": ("harness.cli.export", "Write scores as tables, CSV, model cards, lmms-eval files."),
     "tasks": ("harness.cli.tasks", "List, show, check and make tasks."),
+    "synth": ("harness.cli.synth", "Turn image-caption pairs into visual instructions."),
+    "train": ("harness.cli.train", "Post-train a model on conversations with pictures."),
+    "adapt": ("harness.cli.adapt", "Synthesize, train, evaluate, compare: the whole loop."),
+    "audit": ("harness.cli.audit", "Find test rows in training data, and leave them out."),
     "demo": ("harness.cli.demo", "Try everything with a tiny model and drawn rows."),
     "doctor": ("harness.cli.doctor", "Show what is installed and what is missing."),
 }
@@ -29,6 +34,7 @@ _COMMANDS = {
 _WRONG_PATH = (
     PermissionError, NotADirectoryError, FileNotFoundError, IsADirectoryError, FileExistsError,
 )  # fmt: skip
+_WRONG_NUMBERS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class LazyGroup(click.Group):
@@ -123,5 +129,5 @@ def _run(args: Sequence[str] | None) -> int:
         return 1
     except OSError as error:
         click.echo(f"error: {printable(str(error))}", err=True)
-        return 2 if isinstance(error, _WRONG_PATH) else 1
+        return 2 if isinstance(error, _WRONG_PATH) or error.errno in _WRONG_NUMBERS else 1
     return status if isinstance(status, int) else 0
