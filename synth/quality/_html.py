@@ -98,6 +98,7 @@ STYLE = """
   --c4: light-dark(#3a8fc0, #8fd0f5); --c5: light-dark(#c44e00, #ff8a4d); }
 * { box-sizing: border-box; }
 body { margin: 0; font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
+  overflow-wrap: anywhere;
   background: light-dark(#f4f5f7, #121519); }
 main { max-width: 1080px; margin: 0 auto; padding: 24px 16px 64px; }
 h1 { font-size: 1.5rem; margin: 0 0 8px; }
@@ -109,7 +110,8 @@ p { margin: 4px 0; overflow-wrap: anywhere; }
 .text { white-space: pre-wrap; margin: 0; unicode-bidi: isolate; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 16px; margin: 0 0 16px; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 0 0 16px; }
+dl { display: grid; grid-template-columns: fit-content(40%) minmax(0, 1fr); gap: 2px 16px;
+  margin: 0 0 16px; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .bars { max-width: 940px; margin-bottom: 10px; }
 .bar { display: grid; gap: 1px 12px; align-items: center; margin: 3px 0;
@@ -155,8 +157,8 @@ ol { margin: 2px 0 8px; padding-left: 1.6rem; }
 @media (max-width: 640px) {
   .bar { grid-template-columns: minmax(0, 1fr) max-content; margin: 0 0 7px;
     grid-template-areas: "label value" "svg svg"; align-items: end; }
-  .about { grid-template-columns: 1fr; } .about img { max-width: 260px; }
-  dl { grid-template-columns: 1fr; } dd { margin-bottom: 4px; }
+  .about { grid-template-columns: minmax(0, 1fr); } .about img { max-width: 260px; }
+  dl { grid-template-columns: minmax(0, 1fr); } dd { margin-bottom: 4px; }
 }
 """
 PAGE = """<!doctype html>

@@ -71,7 +71,9 @@ def world(tmp_path: Path) -> Path:
             ),
             conversation("c", "Write the recipe.", f"First: {LONG}", "pictures/own.png"),
             conversation("d", "What does the picture show?", "clouds", "pictures/own.png"),
-            conversation("e", "Is the dark part number 5 bright?", "Only its rim.", "pictures/own.png"),
+            conversation(
+                "e", "Is the dark part number 5 bright?", "Only its rim.", "pictures/own.png"
+            ),
         ],
     )
     return tmp_path
