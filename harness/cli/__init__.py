@@ -25,6 +25,7 @@ _COMMANDS = {
     "train": ("harness.cli.train", "Post-train a model on conversations with pictures."),
     "adapt": ("harness.cli.adapt", "Synthesize, train, evaluate, compare: the whole loop."),
     "audit": ("harness.cli.audit", "Find test rows in training data, and leave them out."),
+    "leaderboard": ("harness.cli.leaderboard", "Look at runs and rows in a browser."),
     "demo": ("harness.cli.demo", "Try everything with a tiny model and drawn rows."),
     "doctor": ("harness.cli.doctor", "Show what is installed and what is missing."),
 }

@@ -1,0 +1,1 @@
+"""The leaderboard: candidates, differences, the pictures behind them. Runs are only read."""
