@@ -105,9 +105,44 @@ def _warm() -> dict[str, Any]:
     page.query_params["a"], page.query_params["b"] = runs[0], runs[-1]
     found["compare two runs, first: s"] = round(_drawn(page), 2)
     found["compare two runs, again: s"] = _times(page, {})
+    found |= _thumbnails(store.look().runs[runs[0]])
     found["memory: MB (aim 600)"] = _memory()
     store.close()
     return found
+
+
+def _thumbnails(run: Any) -> dict[str, Any]:
+    """A page's pictures, 1,024 x 768 JPEG, the first time and again."""
+    import dataclasses
+
+    import numpy as np
+    from PIL import Image
+
+    from harness.images import decode, pixel_hash
+    from leaderboard.store._pictures import Pictures
+    from leaderboard.store._rows import SampleRow
+
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "slake"
+        folder.mkdir()
+        (folder / "test.jsonl").touch()
+        rows = []
+        for number in range(12):
+            small = Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8))
+            small.resize((1024, 768)).save(folder / f"{number}.jpg")
+            shown = decode((folder / f"{number}.jpg").read_bytes(), ("JPEG",), "x")
+            row = SampleRow(number, "", None, f"{number}.jpg", pixel_hash(shown), *[None] * 9)
+            rows.append(row)
+        there = dataclasses.replace(run, record={"data": {"given": scratch}})
+        pictures, seconds = Pictures(Path(scratch) / "cache"), []
+        for _ in range(2):
+            began = time.perf_counter()
+            made = pictures.thumbnails(there, "slake", rows)
+            seconds.append(round(time.perf_counter() - began, 2))
+            if not all(picture.data for picture in made.values()):
+                raise SystemExit(str(made))
+    return {"12 thumbnails, first: s": seconds[0], "12 thumbnails, again: s": seconds[1]}
 
 
 _PAGES: dict[str, dict[str, str]] = {
