@@ -216,3 +216,27 @@ def test_keys_of_plain_requests_stand_and_others_differ() -> None:
         {"first_token_logprobs": True},
     ]
     assert len({request_key(**plain, **other) for other in others} | {request_key(**plain)}) == 5
+
+
+def test_requests_of_one_seed_do_not_share_their_luck(seer: Engine) -> None:
+    """The same question under other keys is drawn anew; asked again under its own, it is not."""
+    shown = ask(0)
+    drawn = Sampling(12, temperature=1.5, seed=7)
+    asked = [
+        Request(f"{n:032x}", str(n), shown.messages, drawn, shown.images) for n in range(8)
+    ]  # one by one: the transformers engine draws a batch from one stream
+    first = [by_row(seer, [request])[0].text for request in asked]
+    again = [by_row(seer, [request])[0].text for request in asked]
+    assert first == again
+    assert len(set(first)) > 1
+
+
+def test_a_server_gets_each_requests_own_seed() -> None:
+    shown = ask(0)
+    made = [
+        Request(f"{n:032x}", str(n), shown.messages, Sampling(4, seed=seed), shown.images)
+        for n, seed in ((0, 7), (1, 7), (0, None))
+    ]
+    sent = [wire.body("m", r, tokens_field="max_tokens", vllm=False).get("seed") for r in made]
+    assert sent[0] != sent[1]
+    assert sent[2] is None
