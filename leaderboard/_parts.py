@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -10,11 +10,14 @@ from typing import Any, TypeVar, cast
 import streamlit as st
 
 from harness.errors import UserError
-from harness.export import LoadedRun
+from harness.export import Column, LoadedRun
 from leaderboard._address import link
 from leaderboard._text import clean, one_line
 from leaderboard.store import Candidate, Reading, SampleRow, Shown, Store
+from tasks import TASKS
 
+_WIDTH = 150
+_FIRST_RUN = "harness eval --model yes --engine constant --tasks biomed --data sample"
 Page = TypeVar("Page", bound=Callable[..., None])
 
 STYLE = """
@@ -107,13 +110,36 @@ def metric_of(run: LoadedRun, task: str, split: str | None, protocol: str) -> st
     return None
 
 
-def thumbnail(shown: Shown | None, question: str | None) -> None:
-    """A small picture, or why there is none."""
-    if shown is None or shown.data is None:
-        reason = one_line(shown.reason if shown else "no picture", 120)
-        st.text(f"[{reason}]", width=150)
-        return
-    st.image(shown.data, width=150, alt=one_line(f"Picture of: {question}", 200))
+def _thumbnail(shown: Shown, question: str | None) -> None:
+    if shown.data is None:
+        st.text(f"[{one_line(shown.reason, 120)}]", width=_WIDTH)
+    else:
+        st.image(shown.data, width=_WIDTH, alt=one_line(f"Picture of: {question}", 200))
+
+
+class Thumbnails:
+    """Small pictures of a page's rows: those at hand at once, the rest when all else is drawn."""
+
+    def __init__(self, rows: Sequence[SampleRow]) -> None:
+        self._rows = rows
+        self._kept = store().pictures.kept(rows)
+        self._slots: dict[int, Any] = {}
+
+    def place(self, row: SampleRow) -> None:
+        """Where a row's picture goes."""
+        self._slots[row.position] = slot = st.empty()
+        with slot:
+            if row.position in self._kept:
+                _thumbnail(self._kept[row.position], row.question)
+            else:
+                st.text("…", width=_WIDTH)
+
+    def fill(self, run: LoadedRun, task: str) -> None:
+        """Read what is missing from the run's source."""
+        missing = {row.position: row for row in self._rows if row.position not in self._kept}
+        for position, shown in store().pictures.thumbnails(run, task, missing.values()):
+            with self._slots[position]:
+                _thumbnail(shown, missing[position].question)
 
 
 def answer_of(row: SampleRow, reading: Reading) -> None:
@@ -124,6 +150,22 @@ def answer_of(row: SampleRow, reading: Reading) -> None:
         fact("answer", one_line(row.text or "(empty)", 300))
         if reading.parsed is not None and reading.parsed != row.text:
             fact("parsed", one_line(reading.parsed, 200))
+
+
+def title_of(task: str, split: str | None) -> str:
+    """What people call a task's column; a task of somebody's own by its id."""
+    title = TASKS[task].card.title if task in TASKS else task
+    return f"{title} {split}" if split else title
+
+
+def head_of(column: Column) -> str:
+    """What a table calls a column beneath its group."""
+    return "average" if column.task is None else one_line(title_of(column.task, column.split), 40)
+
+
+def name_of_column(column: Column) -> str:
+    """What a column is called without a group above it."""
+    return f"{column.group.replace('_', ' ')} average" if column.task is None else head_of(column)
 
 
 def run_names(runs: dict[str, LoadedRun], candidates: list[Candidate]) -> dict[str, str]:
@@ -160,6 +202,6 @@ def no_runs(found: Any) -> bool:
         icon=":material/hourglass_empty:",
     )
     st.text(f"Runs are looked for in {clean(store().root.resolve())}.")
-    st.text("harness eval --model yes --engine constant --tasks biomed --data sample")
+    st.code(_FIRST_RUN, language=None)
     st.caption("makes a first one; it appears here by itself.")
     return True

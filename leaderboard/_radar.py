@@ -10,6 +10,9 @@ from leaderboard._charts import COLOURS, DASHES, GREY, SHAPES
 from leaderboard._text import one_line
 
 _RINGS = (20, 40, 60, 80, 100)
+_REACH, _HEIGHT = 100, 440
+_UNIT = "(min(width / 2.9, height / 2.3) / 100)"
+"""Pixels a point: beside and below the circle is room for the columns' names."""
 
 
 def radar(axes: Sequence[str], scores: Mapping[str, Sequence[float | None]]) -> Any:
@@ -35,8 +38,8 @@ def radar(axes: Sequence[str], scores: Mapping[str, Sequence[float | None]]) -> 
         {"x": 114 * math.cos(a), "y": 114 * math.sin(a), "name": one_line(name, 24)}
         for name, a in zip(axes, angles, strict=True)
     ]
-    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-150, 150]))
-    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-125, 125]))
+    x = alt.X("x:Q", axis=None, scale=_square("width"))
+    y = alt.Y("y:Q", axis=None, scale=_square("height"))
     grid = {"stroke": GREY, "opacity": 0.35}
     layers = [
         alt.Chart(pd.DataFrame(rings)).mark_line(strokeWidth=0.7, **grid)
@@ -48,7 +51,18 @@ def radar(axes: Sequence[str], scores: Mapping[str, Sequence[float | None]]) -> 
         alt.Chart(pd.DataFrame(names)).mark_text(fontSize=11, color=GREY)
         .encode(x=x, y=y, text="name:N"),
     ]  # fmt: skip
-    return alt.layer(*layers, *_lines(axes, angles, scores, x, y)).properties(height=380)
+    return alt.layer(*layers, *_lines(axes, angles, scores, x, y)).properties(height=_HEIGHT)
+
+
+def _square(side: str) -> Any:
+    """A scale in which a point is as wide as it is high, whatever the chart's shape."""
+    import altair as alt
+
+    sign = 1 if side == "width" else -1
+    ends = [f"{side} / 2 {'+-'[way * sign < 0]} {_UNIT} * {_REACH}" for way in (-1, 1)]
+    return alt.Scale(
+        domain=[-_REACH, _REACH], range=[{"expr": end} for end in ends], nice=False, zero=False
+    )
 
 
 def _lines(
@@ -72,7 +86,10 @@ def _lines(
         points, columns=["x", "y", "order", "candidate", "column", "score", "part"]
     )
     domain = list(dict.fromkeys(one_line(name, 48) for name in scores))
-    legend = alt.Legend(title=None, orient="bottom", columns=1, labelLimit=360, symbolSize=110)
+    legend = alt.Legend(
+        title=None, orient="bottom", columns=1, labelLimit=360, symbolSize=90, symbolDash=[1, 0],
+        symbolOpacity=1, symbolStrokeWidth=0,
+    )  # fmt: skip
     colour = alt.Color(
         "candidate:N",
         legend=legend,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -43,14 +43,14 @@ def table(
         column_config=dict(config or {}),
         placeholder="-",
     )
-    download(records, name=name, key=key)
+    download(lambda: records, name=name, key=key)
 
 
-def download(records: Sequence[Record], *, name: str, key: str | None = None) -> None:
-    """A button that gives records as CSV."""
+def download(records: Callable[[], Sequence[Record]], *, name: str, key: str | None = None) -> None:
+    """A button that gives records as CSV; they are fetched when somebody takes the file."""
     st.download_button(
         "Download CSV",
-        data=lambda: to_csv(records),
+        data=lambda: to_csv(records()),
         file_name=f"{name}.csv",
         mime="text/csv",
         key=f"download:{key or name}",

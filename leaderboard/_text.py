@@ -1,4 +1,4 @@
-"""Strangers' text on the way to the page, and numbers as the page writes them."""
+"""Strangers' text on the way to the page, and amounts as the page writes them."""
 
 from __future__ import annotations
 
@@ -27,26 +27,11 @@ def one_line(text: object, most: int = _LONG) -> str:
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 
-def score(value: float | None) -> str:
-    """A score of 0 to 100."""
-    return "-" if value is None else f"{value:.1f}"
-
-
-def signed(value: float | None) -> str:
-    """A difference in points."""
-    return "-" if value is None else f"{value:+.1f}"
-
-
-def p_value(value: float | None) -> str:
-    """A probability."""
-    if value is None:
-        return "-"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def duration(seconds: float | None) -> str:
-    """Hours, minutes and seconds."""
-    return "-" if seconds is None else str(timedelta(seconds=round(seconds)))
+    """Hours, minutes and seconds; below a minute, seconds."""
+    if seconds is None:
+        return "-"
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
 def parameters(value: float | None) -> str:

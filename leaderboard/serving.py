@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,12 +37,13 @@ _OPTIONS = {
 """Also in `.streamlit/config.toml`; a user's own settings do not come before these."""
 
 
-def serve(runs: Path, port: int | None = None) -> int:
-    """Run the app until it is interrupted.
+def serve(runs: Path, port: int | None = None, *, browser: bool = False) -> int:
+    """Run the app until it is interrupted; it needs neither a browser nor a terminal.
 
     Args:
         runs: Folder of runs; it may fill later.
         port: On which; None takes the first free one from 8501.
+        browser: Open the address in the desktop's browser, where there is one.
 
     Returns:
         The exit code.
@@ -56,13 +59,18 @@ def serve(runs: Path, port: int | None = None) -> int:
         note(f"{runs} does not exist yet; runs appear once they are there")
     # Its banner would say the address once more.
     process = subprocess.Popen(  # noqa: S603 - our own app
-        command(runs, port), env=environment(), stdout=subprocess.DEVNULL
+        command(runs, port),
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     try:
         with _passing_on(process):
             _wait(process, port)
             say(f"Leaderboard of {runs}: http://{HOST}:{port}  (Ctrl-C ends it)")
             sys.stdout.flush()
+            if browser:
+                _open_browser(f"http://{HOST}:{port}")
             code = process.wait()
     except KeyboardInterrupt:
         return 0
@@ -87,9 +95,9 @@ def check_installed() -> None:
 
 def command(runs: Path, port: int) -> list[str]:
     """The command line of the app's process."""
-    # -P: a folder named `tasks` where somebody happens to stand must not be imported.
+    # A file and -P: a folder named `tasks` where somebody happens to stand must not be imported.
     options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
-    return [sys.executable, "-P", "-m", "streamlit", "run", str(_APP), f"--server.port={port}",
+    return [sys.executable, "-P", str(_PROCESS), "run", str(_APP), f"--server.port={port}",
             *options, "--", "--runs", str(runs.absolute())]  # fmt: skip
 
 
@@ -122,6 +130,16 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _open_browser(address: str) -> None:
+    """On a desktop; elsewhere Python would start a browser of the terminal, and wait for it."""
+    desktop = sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    with suppress(webbrowser.Error, OSError):
+        if desktop:
+            webbrowser.open(address)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:

@@ -156,23 +156,28 @@ def build_table(
     return table
 
 
-def _entries(runs: Sequence[LoadedRun]) -> list[Entry]:
-    """Runs of one model under the same settings share a row if no task is in two of them."""
-    found: dict[str, list[Entry]] = {}
+def same_model(runs: Iterable[LoadedRun]) -> list[list[LoadedRun]]:
+    """Runs that share a row: of one model under the same settings, no task in two of them."""
+    found: dict[str, list[list[LoadedRun]]] = {}
     ordered = []
     for run in runs:
         settings = {key: value for key, value in run.settings.items() if key != "tasks"}
         identity = json.dumps([run.model, settings, run.marks], sort_keys=True, default=str)
         same = found.setdefault(identity, [])
-        for entry in same:
-            if not any({*run.tasks} & {*other.tasks} for other in entry.runs):
-                entry.runs.append(run)
+        for members in same:
+            if not any({*run.tasks} & {*other.tasks} for other in members):
+                members.append(run)
                 break
         else:
-            same.append(Entry([run]))
+            same.append([run])
             ordered.append(same[-1])
-    _name(ordered)
     return ordered
+
+
+def _entries(runs: Sequence[LoadedRun]) -> list[Entry]:
+    entries = [Entry(members) for members in same_model(runs)]
+    _name(entries)
+    return entries
 
 
 def _name(entries: Sequence[Entry]) -> None:

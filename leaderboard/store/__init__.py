@@ -1,6 +1,6 @@
 """What the pages show: runs, candidates, rows, pictures, ranks. Nothing here draws."""
 
-from leaderboard.store._candidates import Candidate, Cell, Column, Facts
+from leaderboard.store._candidates import Candidate, Cell, Facts
 from leaderboard.store._folders import Problem, Snapshot
 from leaderboard.store._lineage import Lineage, Stage, lineage_of
 from leaderboard.store._pictures import Shown
@@ -11,7 +11,6 @@ __all__ = [
     "Candidate",
     "Cell",
     "ChangedPage",
-    "Column",
     "Facts",
     "Lineage",
     "Problem",

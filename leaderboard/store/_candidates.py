@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NamedTuple
 
-from harness.export import LoadedRun
+from harness.export import OTHER, Column, LoadedRun, same_model
 from leaderboard.store._lineage import Lineage, lineage_of
 from tasks import GROUPS, PROTOCOLS, TASKS
 from tasks._reference import Published, known_model, published_scores
 
-OTHER = "other"
 _NORMAL = 1.96
-_MEASURES = {"rouge_l": "ROUGE-L", "f1": "F1"}
 _SIZE = re.compile(r"(?<![\w.])(\d{1,4}(?:\.\d{1,2})?)([BbM])(?![A-Za-z0-9])")
 _TABLES = ("Table 2", "Table 3")
 """Of the paper: models that somebody could run; the others are ablations."""
-
-
-class Column(NamedTuple):
-    """A published number of a task, or a group's average."""
-
-    group: str
-    task: str | None
-    """None for the average."""
-    split: str | None = None
-    metric: str = "average"
-
-    @property
-    def title(self) -> str:
-        """As the table calls it, beneath its group."""
-        if self.task is None:
-            return "average"
-        name = TASKS[self.task].card.title if self.task in TASKS else self.task
-        return f"{name} {self.split}" if self.split else name
-
-    @property
-    def measure(self) -> str:
-        """What people call the metric."""
-        return _MEASURES.get(self.metric, self.metric)
-
-    @property
-    def name(self) -> str:
-        """On its own, without a group above it."""
-        return f"{self.group.replace('_', ' ')} average" if self.task is None else self.title
 
 
 class Cell(NamedTuple):
@@ -128,19 +97,8 @@ class Candidate:
 
 
 def candidates_of(runs: Iterable[LoadedRun]) -> list[Candidate]:
-    """Runs of one model under the same settings share a row if no task is in two of them."""
-    found: dict[str, list[list[LoadedRun]]] = {}
-    for run in runs:
-        settings = {k: v for k, v in run.settings.items() if k not in ("tasks", "limit")}
-        identity = json.dumps([run.model, settings, run.marks], sort_keys=True, default=str)
-        same = found.setdefault(identity, [])
-        for members in same:
-            if not any({*run.tasks} & {*other.tasks} for other in members):
-                members.append(run)
-                break
-        else:
-            same.append([run])
-    return _told_apart([_candidate(members) for same in found.values() for members in same])
+    """A candidate for all runs of a model that share a row; in the order of their first runs."""
+    return _told_apart([_candidate(members) for members in same_model(runs)])
 
 
 def _told_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -161,7 +119,7 @@ def _told_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def _candidate(runs: Sequence[LoadedRun]) -> Candidate:
     first = runs[0]
-    lineage = lineage_of(first)
+    lineage = lineage_of(runs)
     return Candidate(
         key=first.folder.id,
         name=first.model.name or "(no name)",

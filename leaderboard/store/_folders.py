@@ -141,7 +141,8 @@ def _read(path: Path, stamp: Stamp) -> LoadedRun | Problem | None:
             return Problem(name, "unfinished", f"started {started}; it has no results yet")
         (run,) = load_runs([path])
     except UserError as error:
-        return Problem(name, "unreadable", error.message.replace(f"{path}/", ""))
+        told = error.message.replace(f"{path}/", "").removeprefix(f"{path} is not a run: ")
+        return Problem(name, "unreadable", told)
     except _DAMAGE as error:
         return Problem(name, "unreadable", f"{type(error).__name__}: {error}")
     return replace(run, folder=_Named(path))

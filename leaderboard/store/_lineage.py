@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,10 +42,9 @@ class Lineage:
     stages: tuple[Stage, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
     """`training.json`."""
-    quality: Mapping[str, Any] = field(default_factory=dict)
-    """`quality.json`."""
-    card: str | None = None
-    """The data card as it was written: Markdown."""
+    checkpoint: Path | None = None
+    part: str = "tasks"
+    """Which of the report's comparisons is this one's: `first_stage` of the first of two."""
 
     @property
     def base_model(self) -> str | None:
@@ -90,15 +89,26 @@ class Lineage:
     @property
     def retention(self) -> tuple[str, str] | None:
         """Names of the runs that show general ability before and after."""
-        runs = self.adapt.get("runs")
-        pair = runs.get("retention") if isinstance(runs, dict) else None
-        if (
-            not isinstance(pair, list)
-            or len(pair) != 2
-            or not all(isinstance(p, str) for p in pair)
-        ):
+        pair = _runs(self.adapt).get("retention")
+        if self.part != "tasks" or not isinstance(pair, list) or len(pair) != 2:
             return None
-        return Path(pair[0]).name, Path(pair[1]).name
+        before, after = map(_name, pair)
+        return (before, after) if before and after else None
+
+    @property
+    def reference(self) -> str | None:
+        """Name of the run that `harness adapt` compared it with."""
+        return _name(_runs(self.adapt).get("reference"))
+
+    @property
+    def funnel(self) -> list[Mapping[str, Any]]:
+        """Rows in and out of every stage; from `run.json` where the stages' folders are gone."""
+        if self.stages:
+            return [
+                {**stage.record, "stage": stage.name, "folder": stage.path} for stage in self.stages
+            ]
+        found = self.adapt.get("funnel")
+        return [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
 
     @property
     def losses(self) -> list[tuple[int, float]]:
@@ -109,6 +119,57 @@ class Lineage:
                  if isinstance(e, dict))  # fmt: skip
         return [(int(step), loss) for step, loss in pairs if step is not None and loss is not None]
 
+    def report(self) -> tuple[str | None, Mapping[str, Any]]:
+        """The verdict's page, and its comparison as `harness compare --json` gives it."""
+        page = _text(self.checkpoint / "README.md") if self.checkpoint else None
+        variant = self.adapt.get("variant")
+        if not isinstance(variant, str) or Path(variant).name != variant:
+            return page, {}
+        for root in dict.fromkeys(stage.path.parent for stage in self.stages):
+            report = read_object(root / variant / "report.json")
+            # Another loop of the same name may have written over it.
+            if report and _runs(report) == _runs(self.adapt):
+                compared = report.get("comparisons")
+                found = compared.get(self.part) if isinstance(compared, dict) else None
+                return page or _text(root / variant / "report.md"), (
+                    found if isinstance(found, dict) else {}
+                )
+        return page, {}
+
+    def card(self) -> str | None:
+        """The data card as it was written: Markdown."""
+        made = [s.path for s in self.stages if s.name in ("audit", "mix")]
+        return next((text for path in made if (text := _text(path / "README.md"))), None) or (
+            _text(self.checkpoint / "DATA_CARD.md") if self.checkpoint else None
+        )
+
+    def quality(self) -> Mapping[str, Any]:
+        """The newest quality report of these triplets: `harness synth` makes it on demand."""
+        triplets = {_outputs(stage).get("triplets.jsonl") for stage in self.stages} - {None}
+        roots = dict.fromkeys(stage.path.parent for stage in self.stages if triplets)
+        files = (file for root in roots for file in root.glob("report-*/quality.json"))
+        for file in sorted(files, key=_changed, reverse=True):
+            inputs = read_object(file.parent / "stage.json").get("inputs")
+            # Variants of a sweep share a folder: a report may be another one's.
+            if isinstance(inputs, dict) and triplets <= {*map(str, inputs.values())}:
+                return read_object(file)
+        return {}
+
+
+def _outputs(stage: Stage) -> Mapping[str, str]:
+    found = stage.record.get("outputs")
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def _runs(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = record.get("runs")
+    return found if isinstance(found, dict) else {}
+
+
+def _name(path: Any) -> str | None:
+    """Name of a folder."""
+    return Path(path).name or None if isinstance(path, str) else None
+
 
 def _number(value: Any) -> float | None:
     """A finite number; None of anything else."""
@@ -117,50 +178,37 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
-def lineage_of(run: LoadedRun) -> Lineage:
-    """Follow what a run says of its making, as far as it leads.
+def lineage_of(runs: Sequence[LoadedRun]) -> Lineage:
+    """Follow what a candidate's runs say of its making, as far as it leads.
 
     `harness adapt` names the stages in `run.json`; a checkpoint that `harness train` wrote has its
     `training.json` in it.
     """
-    adapt = run.record.get("adapt")
-    adapt = dict(adapt) if isinstance(adapt, dict) else {}
+    run = next((run for run in runs if isinstance(run.record.get("adapt"), dict)), runs[0])
+    found = run.record.get("adapt")
+    adapt: dict[str, Any] = dict(found) if isinstance(found, dict) else {}
     named = adapt.get("stages")
     folders = list(named.values()) if isinstance(named, dict) else []
     checkpoint = _existing(run, run.model.ref, "training.json")
     if checkpoint is not None:
         folders.append(str(checkpoint.parent))
-    stages: dict[Path, Stage] = {}
+    stages: dict[str, Stage] = {}
     for folder in folders[:_MOST_STAGES]:
         path = _existing(run, folder, "stage.json")
         record = read_object(path / "stage.json") if path else {}
         if path is not None and record:
-            stages.setdefault(path, Stage(path, record))
-    return _put_together(run, adapt, tuple(stages.values()), checkpoint)
-
-
-def _put_together(
-    run: LoadedRun, adapt: Mapping[str, Any], stages: tuple[Stage, ...], checkpoint: Path | None
-) -> Lineage:
-    places = [checkpoint] if checkpoint else []
-    places += [path for stage in stages for path in (stage.path / "checkpoint", stage.path)]
-    data = _existing(run, adapt.get("data"), "README.md")
-    cards = [data, *(stage.path for stage in stages if stage.name == "mix")]
+            # The checkpoint itself knows best which training made it.
+            stages[str(record.get("stage") or path.name)] = Stage(path, record)
+    if checkpoint is None and "train" in stages:
+        checkpoint = stages["train"].path / "checkpoint"
+    first = _name(_runs(adapt).get("first_stage"))
     return Lineage(
         adapt=adapt,
-        stages=stages,
-        training=next((r for p in places if (r := read_object(p / "training.json"))), {}),
-        quality=_quality(stages),
-        card=next((text for p in cards if p and (text := _text(p / "README.md"))), None),
+        stages=tuple(stages.values()),
+        training=read_object(checkpoint / "training.json") if checkpoint else {},
+        checkpoint=checkpoint,
+        part="first_stage" if first in {one.folder.id for one in runs} else "tasks",
     )
-
-
-def _quality(stages: tuple[Stage, ...]) -> Mapping[str, Any]:
-    """The newest quality report beside the stages: `harness synth` makes it on demand."""
-    roots = dict.fromkeys(stage.path.parent for stage in stages)
-    files = (file for root in roots for file in root.glob("report-*/quality.json"))
-    newest = sorted(files, key=_changed, reverse=True)
-    return next((record for file in newest if (record := read_object(file))), {})
 
 
 def _changed(file: Path) -> float:

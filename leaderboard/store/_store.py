@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.comparison import Comparison, RankRange, compare_runs
-from harness.export import LoadedRun
-from leaderboard.store._candidates import Candidate, Column, candidates_of
+from harness.export import Column, LoadedRun
+from leaderboard.store._candidates import Candidate, candidates_of
 from leaderboard.store._database import Database
 from leaderboard.store._digest import NO_SPLIT
 from leaderboard.store._folders import Folders, Snapshot

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from harness.export import OTHER
 from leaderboard import _charts as charts
 from leaderboard._address import link, many, one
+from leaderboard._parts import head_of, name_of_column
 from leaderboard._radar import radar
+from leaderboard._text import duration, parameters
 from leaderboard.store import Candidate
-from leaderboard.store._candidates import OTHER
-from leaderboard.views._score_table import MOST_DRAWN, View, head_of, name_of
+from leaderboard.views._score_table import MOST_DRAWN, View, name_of
 
 _PREVIEW = 3
 
@@ -37,7 +39,7 @@ def show_closer(view: View) -> None:
     with left:
         _radar(view, chosen)
     with right:
-        _scatter(view)
+        _scatter(view, chosen)
 
 
 def _links(chosen: Sequence[Candidate]) -> None:
@@ -94,7 +96,7 @@ def _radar(view: View, chosen: Sequence[Candidate]) -> None:
     )
 
 
-def _scatter(view: View) -> None:
+def _scatter(view: View, chosen: Sequence[Candidate]) -> None:
     st.markdown("**Score against size or training time**")
     against = one(
         "Against",
@@ -106,27 +108,38 @@ def _scatter(view: View) -> None:
     )
     places = {str(place): column for place, column in enumerate(view.columns)}
     start = next((p for p, c in places.items() if c.task is None), "0")
-    names = {place: f"{column.name} ({column.measure})" for place, column in places.items()}
-    names |= {place: column.name for place, column in places.items() if column.task is None}
+    names = {
+        place: f"{name_of_column(column)} ({column.measure})" for place, column in places.items()
+    }
+    names |= {
+        place: name_of_column(column) for place, column in places.items() if column.task is None
+    }
     column = places[one("Score", list(places), "score", names=names, default=start)]
+    named = {candidate.key for candidate in chosen}
     points = []
     for candidate in view.candidates:
         facts, cell = candidate.facts, candidate.cell(column, view.protocol)
         x = facts.parameters if against == "size" else facts.training_seconds
         if cell is not None and cell.score is not None and x:
             points.append({
-                "candidate": name_of(candidate), "x": x, "score": cell.score, "low": cell.low,
-                "high": cell.high, "kind": "reported" if candidate.reported else "measured",
+                "candidate": name_of(candidate), "x": x, "score": round(cell.score, 1),
+                "told": parameters(x) if against == "size" else duration(x),
+                "low": cell.low, "high": cell.high,
+                "kind": "reported" if candidate.reported else "measured",
+                "name": candidate.label if candidate.key in named else None,
             })  # fmt: skip
     if not points:
         st.caption(f"No candidate here says its {against}.")
         return
-    title = "parameters" if against == "size" else "seconds of training"
     st.altair_chart(
-        charts.scatter(points, title=title, score=column.name),
+        charts.scatter(
+            points,
+            amount="parameters" if against == "size" else against,
+            score=name_of_column(column),
+        ),
         width="stretch",
         key="scatter",
-        alt=f"{column.name} of {len(points)} candidates against {against}",
+        alt=f"{name_of_column(column)} of {len(points)} candidates against {against}",
     )
     if left := len(view.candidates) - len(points):
         st.caption(f"{left} candidates without a score or a known {against} are not drawn.")

@@ -8,14 +8,22 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from harness.comparison import RankRange
+from harness.export import Column
 from leaderboard import _charts as charts
-from leaderboard._parts import store
+from leaderboard._parts import head_of, store
 from leaderboard._tables import download
 from leaderboard._text import one_line
-from leaderboard.store import Candidate, Column
+from leaderboard.store import Candidate
+from tasks import GROUPS
 
 MOST_DRAWN = 5
 Ranks = Mapping[Column, Mapping[str, RankRange]]
+_ROW, _TALLEST = 35, 700
+"""Pixels."""
+_REPORTED, _MARKED = "◇", "○"
+"""Before the names of those that are no measured models: the marks behind may be cut off."""
+_DIGITS = len("100.0")
+_LEADS = "background-color: rgba(0, 158, 115, 0.16)"
 
 
 class View(NamedTuple):
@@ -51,66 +59,84 @@ def show_scores(view: View) -> None:
         on_select=choose,
         selection_mode="multi-row",
         key="table",
-        height=min(38 * (len(keys) + 2) + 4, 640),
-        placeholder="not run",
+        height=min(_ROW * (len(keys) + 2) + 4, _TALLEST),
         column_config=_widths(view),
         alt=f"Scores of {len(keys)} candidates on {len(view.columns)} columns",
     )
     _legend(view)
-    download(_records(view), name="leaderboard")
+    download(lambda: _records(view), name="leaderboard")
 
 
 def _styled(view: View) -> Any:
-    """Numbers that sort as numbers, written with interval, rank and mark."""
+    """Cells that sort and are read out by what they hold, and are drawn shorter."""
     import pandas as pd
 
     heads = [(c.group.replace("_", " "), head_of(c)) for c in view.columns]
-    values, texts, styles = [], [], []
-    for candidate in view.candidates:
-        cells = [candidate.cell(column, view.protocol) for column in view.columns]
-        # Rounded: a screen reader reads the number itself.
-        values.append([_rounded(cell.score) if cell else None for cell in cells])
-        texts.append([_told(view, candidate, column) for column in view.columns])
-        grey = f"color: {charts.GREY}"
-        first = "background-color: rgba(0, 158, 115, 0.16)"
-        best = [view.ranks.get(c, {}).get(candidate.key) for c in view.columns]
-        of = [len(view.ranks.get(c, {})) for c in view.columns]
-        marked = [
-            first if r and r.best == 1 and r.worst < n else ""
-            for r, n in zip(best, of, strict=True)
-        ]
-        styles.append([grey] * len(heads) if candidate.reported else marked)
-    index = _unique([name_of(candidate) for candidate in view.candidates])
-    frame = pd.DataFrame(values, columns=pd.MultiIndex.from_tuples(heads), index=index)
-    frame.index.name = "candidate"
-    for place in range(len(heads)):
-        frame.isetitem(place, pd.to_numeric(frame.iloc[:, place]))
+    cells = [[_written(view, one, column) for column in view.columns] for one in view.candidates]
+    index = _unique([_symbol(one) + name_of(one) for one in view.candidates])
+    frame = pd.DataFrame(
+        [[cell.held for cell in row] for row in cells],
+        columns=pd.MultiIndex.from_tuples(heads),
+        index=pd.Index(index, name="candidate"),
+        dtype=object,
+    )
+    styles = [[cell.style for cell in row] for row in cells]
     styler = frame.style.apply(
         lambda _: pd.DataFrame(styles, index=index, columns=frame.columns), axis=None
     )
-    for i, row in enumerate(texts):
-        for j, text in enumerate(row):
+    for i, row in enumerate(cells):
+        for j, cell in enumerate(row):
             # `Styler.format` takes one function a column, and knows no row.
-            styler._display_funcs[(i, j)] = lambda _, text=text: text
+            styler._display_funcs[(i, j)] = lambda _, text=cell.drawn: text
     return styler
+
+
+def _symbol(candidate: Candidate) -> str:
+    if candidate.ordinary:
+        return ""
+    return f"{_REPORTED} " if candidate.reported else f"{_MARKED} "
 
 
 def _widths(view: View) -> dict[Any, Any]:
     """Wide enough for a score with all that stands beside it, by the column's place."""
-    wide = 84 + 48 * view.interval + 36 * any(view.ranks.values())
+    wide = 84 + 22 * view.interval + 18 * any(view.ranks.values())
     places = range(1, len(view.columns) + 1)
     return {"_index": st.column_config.Column(width=200)} | {
-        place: st.column_config.Column(width=wide) for place in places
+        place: st.column_config.TextColumn(width=wide, alignment="right") for place in places
     }
 
 
-def head_of(column: Column) -> str:
-    """What the table calls a column, beneath its group."""
-    return one_line(column.title, 40)
+class _Written(NamedTuple):
+    """A cell of the table."""
+
+    held: str
+    """In words; begins with the score, right-aligned with blanks so that texts sort as numbers."""
+    drawn: str
+    style: str
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
+def _written(view: View, candidate: Candidate, column: Column) -> _Written:
+    cell, ranks = candidate.cell(column, view.protocol), view.ranks.get(column, {})
+    if cell is None or cell.score is None:
+        missing = "not reported" if candidate.reported else "not run"
+        return _Written(" " * _DIGITS + missing, missing, f"color: {charts.GREY}")
+    held, drawn = [f"{cell.score:.1f}".rjust(_DIGITS)], f"{cell.score:.1f}"
+    if view.interval and cell.low is not None and cell.high is not None:
+        half = f"{(cell.high - cell.low) / 2:.1f}"
+        held.append(f"plus or minus {half}")
+        drawn += f" ±{half}"
+    if (rank := ranks.get(candidate.key)) is not None:
+        same = rank.best == rank.worst
+        held.append(f"rank {rank.best}" if same else f"rank {rank.best} to {rank.worst}")
+        drawn += f" #{rank.best}" if same else f" #{rank.best}-{rank.worst}"
+    if cell.seen:
+        held.append("may have seen the test data")
+        drawn += " †"
+    if candidate.reported:
+        held.append("reported")
+        return _Written(", ".join(held), drawn, f"color: {charts.GREY}")
+    leads = rank is not None and rank.best == 1 and rank.worst < len(ranks)
+    return _Written(", ".join(held), drawn, _LEADS if leads else "")
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -122,26 +148,13 @@ def _unique(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _told(view: View, candidate: Candidate, column: Column) -> str:
-    cell = candidate.cell(column, view.protocol)
-    if cell is None or cell.score is None:
-        return "not run"
-    parts = [f"{cell.score:.1f}"]
-    if view.interval and cell.low is not None and cell.high is not None:
-        parts.append(f"±{(cell.high - cell.low) / 2:.1f}")
-    if (rank := view.ranks.get(column, {}).get(candidate.key)) is not None:
-        parts.append(f"#{rank.best}" if rank.best == rank.worst else f"#{rank.best}-{rank.worst}")
-    if cell.seen:
-        parts.append("†")
-    return " ".join(parts)
-
-
 def _legend(view: View) -> None:
     told = ["± half of the 95 % interval, clustered by picture."]
     if any(view.ranks.values()):
         told.append(
             "#2-4: between second and fourth, as far as the rows tell (all pairs, Holm's "
-            "adjustment; same rows only). Green: nobody is shown to be better."
+            "adjustment; same rows only). Green: nobody is shown to be better, and somebody to be "
+            "worse."
         )
     progress = store().progress()
     if progress.done < progress.of:
@@ -149,11 +162,25 @@ def _legend(view: View) -> None:
     cells = (c.cell(x, view.protocol) for c in view.candidates for x in view.columns)
     if any(cell.seen for cell in cells if cell):
         told.append("† may have seen the test data (the Task page says why).")
+    if any(not c.ordinary and not c.reported for c in view.candidates):
+        told.append(f"{_MARKED} no model's score on whole test sets; the brackets say why.")
     if any(c.reported for c in view.candidates):
-        told.append("Grey, reported: printed in arXiv:2411.19930v4, not measured here.")
+        told.append(f"{_REPORTED}, grey: printed in arXiv:2411.19930v4, not measured here.")
     elif view.protocol == "strict":
         told.append("Reported scores were made under the paper protocol and are left out here.")
     st.caption(" ".join(told))
+    for group in dict.fromkeys(column.group for column in view.columns):
+        if missing := _without_average(view, group):
+            st.caption(f"{group.replace('_', ' ')} has no average here; not run: {missing}.")
+
+
+def _without_average(view: View, group: str) -> str:
+    """Tasks of a group that nobody shown has run, where that is why it has no average."""
+    mine = [column for column in view.columns if column.group == group]
+    if group not in GROUPS or any(column.task is None for column in mine):
+        return ""
+    run = {column.task for column in mine}
+    return ", ".join(task.card.title for task in GROUPS[group] if task.id not in run)
 
 
 def _records(view: View) -> list[dict[str, Any]]:

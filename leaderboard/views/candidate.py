@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import streamlit as st
 
 from harness.export import LoadedRun
-from leaderboard import _charts as charts
 from leaderboard._address import asked, link, one, protocol
-from leaderboard._parts import fact, gone, no_runs, store, subject
+from leaderboard._parts import fact, gone, name_of_column, no_runs, store, subject, title_of
 from leaderboard._tables import table
-from leaderboard._text import clean, duration, one_line, parameters
-from leaderboard.store import Candidate, Lineage, Stage
+from leaderboard._text import clean, one_line, parameters
+from leaderboard.store import Candidate
 from leaderboard.store._candidates import columns_of
+from leaderboard.store._pictures import BORROWED
+from leaderboard.views._making import as_json, show_making, show_verdict, whole
 
-_BORROWED = "lmms_eval:"
-_OF_ADAPT = ("name", "variant", "base_model", "overrides", "recipe", "cost", "audit")
 _OF_RUN = ("start", "end", "engine", "packages", "git_commit", "data", "settings")
 
 
@@ -44,9 +39,10 @@ def draw() -> None:
     with right:
         chosen = protocol()
     _head(candidate)
+    show_verdict(candidate, chosen)
     _scores(candidate, chosen)
     _retention(candidate, chosen)
-    _making(candidate.lineage)
+    show_making(candidate.lineage)
     _cost(candidate)
     _runs(candidate)
 
@@ -60,12 +56,12 @@ def _head(candidate: Candidate) -> None:
                 st.text(f"[{one_line(mark, 60)}]")
     model, facts = candidate.runs[0].model, candidate.facts
     left, right = st.columns(2, gap="large")
-    with left:
+    with left, st.container(gap="xsmall"):
         fact("from", model.ref)
         fact("revision", model.revision or "-")
         fact("weights", model.fingerprint or "-")
         fact("engine", _engine(candidate))
-    with right:
+    with right, st.container(gap="xsmall"):
         fact("base", facts.family or "not known")
         fact("size", parameters(facts.parameters))
         fact("method", facts.method or "not known")
@@ -87,8 +83,9 @@ def _scores(candidate: Candidate, chosen: str) -> None:
         if cell is None:
             continue
         records.append({
-            "column": column.name, "metric": column.measure, "score": cell.score, "low": cell.low,
-            "high": cell.high, "rows": cell.n, "pictures": cell.clusters,
+            "column": name_of_column(column), "metric": column.measure,
+            "score": cell.score, "low": cell.low, "high": cell.high,
+            "rows": cell.n, "pictures": cell.clusters,
             "unparsed": cell.unparsed, "guessed": cell.guessed, "failed": cell.failed,
             "note": (cell.seen and f"may have seen the test data: {cell.seen}") or cell.reason,
         })  # fmt: skip
@@ -118,14 +115,14 @@ def _retention(candidate: Candidate, chosen: str) -> None:
         base = next(
             (x.score for x in before.lines if (x.task, x.split, x.metric, x.protocol) == same), None
         )
-        kept = None if base is None or line.score is None else line.score - base
-        name = f"{line.task} {line.split}" if line.split else line.task
-        records.append({"column": clean(name), "before": base, "after": line.score, "kept": kept})
+        change = None if base is None or line.score is None else line.score - base
+        records.append({"column": title_of(line.task, line.split), "metric": line.metric,
+                        "before": base, "after": line.score, "change": change})  # fmt: skip
     st.subheader("General ability", anchor=False)
     points = st.column_config.NumberColumn(format="%.1f")
     table(records, name="retention", alt="General ability before and after",
           config={"before": points, "after": points,
-                  "kept": st.column_config.NumberColumn(format="%+.1f")})  # fmt: skip
+                  "change": st.column_config.NumberColumn(format="%+.1f")})  # fmt: skip
     link(
         "compare",
         "Is a difference shown?",
@@ -140,7 +137,7 @@ def _pair(candidate: Candidate) -> tuple[LoadedRun, LoadedRun] | None:
     if (named := candidate.lineage.retention) is not None:
         before, after = (store().run(name) for name in named)
         return (before, after) if before and after else None
-    after = next((run for run in candidate.runs if run.tasks[0].startswith(_BORROWED)), None)
+    after = next((run for run in candidate.runs if run.tasks[0].startswith(BORROWED)), None)
     base = candidate.lineage.base_model
     if after is None or base is None:
         return None
@@ -152,112 +149,6 @@ def _pair(candidate: Candidate) -> tuple[LoadedRun, LoadedRun] | None:
     return (before, after) if before else None
 
 
-def _making(lineage: Lineage) -> None:
-    st.subheader("How it was made", anchor=False)
-    if not (lineage.stages or lineage.training or lineage.adapt):
-        st.caption(
-            "Nothing in its runs says so: `harness adapt` and `harness train` leave recipe, data "
-            "card and training record where this page finds them."
-        )
-        return
-    _verdict(lineage.adapt.get("verdict"))
-    if lineage.stages:
-        _funnel(lineage.stages)
-    if lineage.quality:
-        _quality(lineage.quality)
-    if lineage.training:
-        _training(lineage)
-    if lineage.adapt:
-        with st.expander("Recipe", icon=":material/menu_book:"):
-            kept = {name: lineage.adapt.get(name) for name in _OF_ADAPT}
-            st.code(_as_json(kept), language="json", wrap_lines=True)
-    if lineage.card:
-        with st.expander("Data card", icon=":material/description:"):
-            # Its source: it quotes captions, and would be obeyed as Markdown.
-            st.code(clean(lineage.card), language="markdown", wrap_lines=True)
-
-
-def _verdict(verdict: Any) -> None:
-    """What `harness adapt` concluded, in its words."""
-    if not isinstance(verdict, dict):
-        return
-    tasks = verdict.get("tasks")
-    for scoring, text in tasks.items() if isinstance(tasks, dict) else ():
-        fact(one_line(scoring, 20), text)
-    for name, key in (("ability", "general_ability"), ("test rows", "test_rows")):
-        if isinstance(text := verdict.get(key), str):
-            fact(name, text)
-
-
-def _as_json(value: Mapping[str, Any]) -> str:
-    return clean(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def _funnel(stages: Sequence[Stage]) -> None:
-    st.markdown("**Rows, stage by stage**")
-    records = []
-    for stage in stages:
-        record = stage.record
-        rejects = record.get("rejects")
-        told = rejects.items() if isinstance(rejects, dict) else ()
-        before, after = record.get("rows_in"), record.get("rows_out")
-        seconds = record.get("seconds")
-        records.append({
-            "stage": clean(stage.name), "rows in": _whole(before), "rows out": _whole(after),
-            "rejects": ", ".join(f"{count} {clean(reason)}" for reason, count in told) or None,
-            "new tokens": _whole(record.get("tokens")),
-            "time": duration(seconds) if isinstance(seconds, int | float) else None,
-            "folder": clean(stage.path),
-        })  # fmt: skip
-    table(records, name="funnel", alt="Rows in and out of every stage")
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _quality(quality: Mapping[str, Any]) -> None:
-    sets = quality.get("sets")
-    found = [s for s in sets if isinstance(s, dict)] if isinstance(sets, list) else []
-    for place, one_set in enumerate(found):
-        types = one_set.get("types")
-        counts = types.get("counts") if isinstance(types, dict) else None
-        if not isinstance(counts, dict) or not counts:
-            continue
-        st.markdown("**Kinds of tasks in the training data**")
-        st.text(one_line(one_set.get("name")))
-        numbers = {str(k): float(v) for k, v in counts.items() if isinstance(v, int | float)}
-        st.altair_chart(
-            charts.bars(numbers, title="samples"),
-            width="stretch",
-            key=f"types-{place}",
-            alt="Number of samples of each kind of task",
-        )
-
-
-def _training(lineage: Lineage) -> None:
-    st.markdown("**Training**")
-    training, losses = lineage.training, lineage.losses
-    with st.container(horizontal=True, gap="small"):
-        for label, value in (
-            ("steps", _whole(training.get("steps"))),
-            ("tokens", _whole(training.get("tokens"))),
-            ("time", duration(lineage.training_seconds)),
-        ):
-            shown = f"{value:,}" if isinstance(value, int) else str(value or "-")
-            st.metric(label, shown, border=True, width=170)
-    if len(losses) > 1:
-        st.altair_chart(
-            charts.curve(losses),
-            width="stretch",
-            key="loss",
-            alt=f"Training loss from {losses[0][1]:.3g} to {losses[-1][1]:.3g}",
-        )
-    with st.expander("Training record", icon=":material/tune:"):
-        kept = {key: value for key, value in training.items() if key != "losses"}
-        st.code(_as_json(kept), language="json", wrap_lines=True)
-
-
 def _cost(candidate: Candidate) -> None:
     st.subheader("What its evaluation cost", anchor=False)
     records = []
@@ -266,8 +157,8 @@ def _cost(candidate: Candidate) -> None:
         tokens = tokens if isinstance(tokens, dict) else {}
         seconds = seconds if isinstance(seconds, dict) else {}
         records.append({
-            "run": run.folder.id, "rows asked": _whole(run.record.get("asked")),
-            "prompt tokens": _whole(tokens.get("prompt")), "new tokens": _whole(tokens.get("new")),
+            "run": run.folder.id, "rows asked": whole(run.record.get("asked")),
+            "prompt tokens": whole(tokens.get("prompt")), "new tokens": whole(tokens.get("new")),
             "generating (s)": seconds.get("generate"), "GPU seconds": run.record.get("gpu_seconds"),
         })  # fmt: skip
     table(records, name="cost", alt="Tokens and seconds of each run")
@@ -275,11 +166,12 @@ def _cost(candidate: Candidate) -> None:
 
 def _runs(candidate: Candidate) -> None:
     st.subheader("Runs, and how to hand them on", anchor=False)
-    for run in candidate.runs:
-        with st.expander("Settings of a run", icon=":material/folder:"):
+    for place, run in enumerate(candidate.runs, 1):
+        # Its name would be Markdown here.
+        with st.expander(f"Settings of run {place}", icon=":material/folder:"):
             st.text(clean(run.folder.path))
             kept = {name: run.record.get(name) for name in _OF_RUN}
-            st.code(_as_json(kept), language="json", wrap_lines=True)
+            st.code(as_json(kept), language="json", wrap_lines=True)
     paths = " ".join(
         f"'{run.folder.path}'" if _odd(str(run.folder.path)) else str(run.folder.path)
         for run in candidate.runs

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
-from harness.comparison import AverageDifference, ColumnDifference, Pair
+from harness.comparison import ColumnDifference, Pair
 from harness.export import LoadedRun
-from leaderboard import _charts as charts
 from leaderboard._address import asked, link, one, page_number, protocol, switch
 from leaderboard._parts import (
+    Thumbnails,
     answer_of,
     fact,
     gone,
-    guarded,
     marks_of,
     no_runs,
     run_names,
     store,
-    thumbnail,
+    title_of,
 )
 from leaderboard._tables import table
 from leaderboard._text import one_line
 from leaderboard.store import SampleRow
+from leaderboard.views._differences import show_differences
 
 _PAGE = 8
 _DIRECTIONS = {"all": "all that changed", "gained": "gained", "lost": "lost"}
@@ -60,12 +59,10 @@ def draw() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         chosen = protocol()
         common = switch("Only the rows that both have", "common")
-    with guarded(), st.spinner("Comparing row by row"):
+    # Where it is refused, the reason is all there is to show.
+    with st.spinner("Comparing row by row"):
         comparison = store().compare(found.runs[a], found.runs[b], chosen, common=common)
-    try:
-        pair = comparison.pairs[0]
-    except UnboundLocalError:  # it was refused, and the reason is on the page
-        return
+    pair = comparison.pairs[0]
     runs = found.runs[pair.baseline.folder.id], found.runs[pair.candidate.folder.id]
     _about(pair, comparison.partial, comparison.left_out)
     _verdicts(pair)
@@ -91,50 +88,12 @@ def _about(pair: Pair, partial: bool, left_out: dict[str, int]) -> None:
 
 def _verdicts(pair: Pair) -> None:
     st.subheader("Differences, B − A", anchor=False)  # noqa: RUF001 - a minus sign
-    lines: list[ColumnDifference | AverageDifference] = [
-        *pair.columns,
-        *(each for each in pair.telling_averages if each.estimate.n),
-    ]
-    records = [_record(line) for line in lines]
-    drawn = [r for r in records if r["low"] is not None]
-    if drawn:
-        drawable = [{"column": r["column"], "difference": r["B - A"], "low": r["low"],
-                   "high": r["high"], "verdict": r["verdict"]} for r in drawn]  # fmt: skip
-        st.altair_chart(
-            charts.differences(drawable),
-            width="stretch",
-            key="differences",
-            alt="Differences with 95 % intervals; the table has the numbers",
-        )
-    points = st.column_config.NumberColumn(format="%.1f")
-    config = dict.fromkeys(("A", "B", "low", "high", "shows"), points)
-    config["B - A"] = st.column_config.NumberColumn(format="%+.1f")
-    config["p"] = config["Holm p"] = st.column_config.NumberColumn(format="%.3g")
-    table(
-        records, name="differences", alt="Differences with intervals, p and verdict", config=config
+    averages = [each for each in pair.telling_averages if each.estimate.n]
+    show_differences(
+        [line.to_json() for line in pair.columns],
+        [each.to_json() for each in averages],
+        name="differences",
     )
-    st.caption(
-        "Intervals are 95 %, clustered by picture; verdicts go by Holm's p over the columns, at "
-        "0.05. shows: the smallest difference this many rows could have shown. No difference shown "
-        "is no proof of equality."
-    )
-
-
-def _record(line: ColumnDifference | AverageDifference) -> dict[str, Any]:
-    found = line.estimate
-    name = f"{line.name} average" if isinstance(line, AverageDifference) else str(line.column)
-    record: dict[str, Any] = {
-        "column": name,
-        "A": line.scores[0], "B": line.scores[1], "B - A": found.difference,
-        "low": found.low, "high": found.high, "verdict": line.verdict,
-        "p": found.p, "Holm p": None, "shows": found.detectable, "rows": found.n,
-        "pictures": found.clusters, "gained": None, "lost": None,
-    }  # fmt: skip
-    if isinstance(line, ColumnDifference):
-        moved = line.changes
-        record |= {"Holm p": line.holm_p, "gained": moved.up, "lost": moved.down}
-    record["note"] = found.reason or "; ".join(found.warnings) or None
-    return record
 
 
 def _changed(runs: tuple[LoadedRun, LoadedRun], pair: Pair, chosen: str) -> None:
@@ -144,7 +103,7 @@ def _changed(runs: tuple[LoadedRun, LoadedRun], pair: Pair, chosen: str) -> None
         st.caption("No column is measured in both.")
         return
     names = {
-        place: f"{line.column} ({line.changes.up + line.changes.down:,} changed)"
+        place: f"{title_of(line.column.task, line.column.split)} ({_moved(line):,} changed)"
         for place, line in columns.items()
     }
     most = max(columns, key=lambda place: _moved(columns[place]))
@@ -189,16 +148,15 @@ def _first_page() -> None:
 
 def _flips(line: ColumnDifference) -> None:
     moved, flips = line.changes, line.changes.flips
-    with st.container(horizontal=True, gap="large"):
-        if flips is not None:
-            st.metric("only B right", f"{flips.only_candidate:,}", border=True, width=150)
-            st.metric("only A right", f"{flips.only_baseline:,}", border=True, width=150)
-            st.metric("both right", f"{flips.both_right:,}", border=True, width=150)
-            st.metric("both wrong", f"{flips.both_wrong:,}", border=True, width=150)
-        else:
-            st.metric("gained", f"{moved.up:,}", border=True, width=150)
-            st.metric("lost", f"{moved.down:,}", border=True, width=150)
-            st.metric("stayed", f"{moved.same:,}", border=True, width=150)
+    if flips is not None:
+        told = {"only B right": flips.only_candidate, "only A right": flips.only_baseline,
+                "both right": flips.both_right, "both wrong": flips.both_wrong}  # fmt: skip
+    else:
+        told = {"gained": moved.up, "lost": moved.down, "stayed": moved.same}
+    grid = st.grid(min_column_width=130, gap="small")
+    for name, count in told.items():
+        with grid.cell():
+            st.metric(name, f"{count:,}", border=True)
 
 
 def _cards(
@@ -208,12 +166,12 @@ def _cards(
     chosen: str,
     metric: str,
 ) -> None:
-    pictures = store().pictures.thumbnails(runs[0], task, [a for a, _ in rows])
+    pictures = Thumbnails([before for before, _ in rows])
     for before, after in rows:
         with st.container(border=True, key=f"card-{before.position}"):
             left, middle, right = st.columns([1.3, 2, 2], gap="medium")
             with left:
-                thumbnail(pictures.get(before.position), before.question)
+                pictures.place(before)
                 link(
                     "row",
                     "Open this row",
@@ -225,11 +183,12 @@ def _cards(
                 )
             with middle:
                 with st.container(key=f"question-{before.position}"):
-                    st.text(one_line(before.question, 400))
+                    st.text(one_line(before.prompt or before.question, 400))
                 fact("label", one_line(before.label, 300))
             with right:
                 _side("A", before, chosen, metric)
                 _side("B", after, chosen, metric)
+    pictures.fill(runs[0], task)
 
 
 def _side(letter: str, row: SampleRow, chosen: str, metric: str) -> None:

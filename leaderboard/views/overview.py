@@ -7,12 +7,13 @@ from typing import Any
 
 import streamlit as st
 
+from harness.export import OTHER, Column
 from leaderboard._address import many, one, protocol
 from leaderboard._parts import no_runs, store
 from leaderboard._tables import table
 from leaderboard._text import clean
-from leaderboard.store import Candidate, Column, Snapshot
-from leaderboard.store._candidates import OTHER, columns_of, reported_candidates
+from leaderboard.store import Candidate, Snapshot
+from leaderboard.store._candidates import columns_of, reported_candidates
 from leaderboard.views._closer import show_closer
 from leaderboard.views._score_table import Ranks, View, show_scores
 
@@ -126,4 +127,9 @@ def _folders(found: Snapshot) -> None:
         {"folder": clean(p.name), "state": p.kind, "reason": clean(p.reason)}
         for p in found.problems
     ]
-    table(records, name="not-shown", alt="Run folders that are unfinished or cannot be read")
+    table(
+        records,
+        name="not-shown",
+        alt="Run folders that are unfinished or cannot be read",
+        config={"reason": st.column_config.Column(width=560)},
+    )

@@ -88,7 +88,7 @@ def _picture(run: LoadedRun, task: str, row: SampleRow) -> None:
         st.caption(f"{shown.size[0]} × {shown.size[1]} pixels")  # noqa: RUF001 - a times sign
     if run.images != "given":
         st.caption(f"This run was a control: the model was shown {run.images} pictures instead.")
-    fact("source", f"{run.source(task)}: {row.image}")
+    fact("source", ": ".join(part for part in (run.source(task), row.image) if part) or "-")
 
 
 def _asked(row: SampleRow) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from harness.export import LoadedRun
 from leaderboard._address import asked, link, one, page_number, protocol, text
 from leaderboard._parts import (
+    Thumbnails,
     answer_of,
     fact,
     gone,
@@ -17,7 +18,6 @@ from leaderboard._parts import (
     no_runs,
     run_names,
     store,
-    thumbnail,
 )
 from leaderboard._tables import download
 from leaderboard._text import one_line
@@ -95,29 +95,31 @@ def _rows(run: LoadedRun, task: str, wanted: Wanted) -> None:
     if not found.total:
         st.info("No row is like that.", icon=":material/search_off:")
         return
-    pictures = store().pictures.thumbnails(run, task, found.rows)
+    pictures = Thumbnails(found.rows)
     grid = st.grid(min_column_width=340, gap="small")
     for row in found.rows:
         with grid.cell(), st.container(border=True, key=f"card-{row.position}", height="stretch"):
-            _card(run, task, row, wanted.protocol, pictures.get(row.position))
+            _card(run, task, row, wanted.protocol, pictures)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         page_number(pages)
         _download(run, task, wanted, found.total)
+    pictures.fill(run, task)
 
 
-def _card(run: LoadedRun, task: str, row: SampleRow, chosen: str, picture: Any) -> None:
+def _card(run: LoadedRun, task: str, row: SampleRow, chosen: str, pictures: Thumbnails) -> None:
     left, right = st.columns([2, 3], gap="small", wrap=False)
     with left:
-        thumbnail(picture, row.question)
+        pictures.place(row)
     with right:
         with st.container(key=f"question-{row.position}"):
             st.text(one_line(row.question, 220))
         marks_of(row, chosen, metric_of(run, task, row.split, chosen))
-    fact("label", one_line(row.label, 160))
-    answer_of(row, row.readings[chosen])
+    with st.container(gap="xsmall"):
+        fact("label", one_line(row.label, 160))
+        answer_of(row, row.readings[chosen])
     link(
         "row",
-        f"Row {row.position}",
+        f"Open row {row.position}",
         icon=":material/open_in_full:",
         run=run.folder.id,
         task=task,
@@ -131,22 +133,9 @@ def _download(run: LoadedRun, task: str, wanted: Wanted, total: int) -> None:
         return [_record(row) for row in page.rows]
 
     store_ = store()
-    download(_Later(records), name=f"{task}-rows", key="rows")
+    download(records, name=f"{task}-rows", key="rows")
     if total > _MOST_DOWNLOADED:
         st.caption(f"The file holds the first {_MOST_DOWNLOADED:,} rows.")
-
-
-class _Later(list[Any]):
-    """Records that are fetched when somebody takes the file."""
-
-    def __init__(self, fetch: Any) -> None:
-        super().__init__()
-        self._fetch = fetch
-
-    def __iter__(self) -> Any:
-        if not len(self):
-            self.extend(self._fetch())
-        return super().__iter__()
 
 
 def _record(row: SampleRow) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from leaderboard import _charts as charts
 from leaderboard._address import link, one
-from leaderboard._parts import fact, store, subject
+from leaderboard._parts import fact, head_of, store, subject
 from leaderboard._tables import table
 from leaderboard._text import clean, one_line
 from leaderboard.store import Candidate
@@ -43,7 +43,7 @@ def _card(task: Task) -> None:
     subject(card.title)
     st.text(card.measures)
     left, right = st.columns(2, gap="large")
-    with left:
+    with left, st.container(gap="xsmall"):
         fact("id", task.id)
         fact("rows", card.rows)
         fact("version", task.version)
@@ -116,7 +116,7 @@ def _both(task: str, candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             paper, strict = (cell.score if cell else None for cell in cells)
             both = paper is not None and strict is not None
             records.append({
-                "candidate": clean(candidate.label), "column": column.title,
+                "candidate": clean(candidate.label), "column": head_of(column),
                 "kind": ", ".join(candidate.marks) or "measured", "paper": paper, "strict": strict,
                 "strict - paper": strict - paper if both else None,  # type: ignore[operator]
                 "guessed": cells[0].guessed if cells[0] else None,
@@ -137,7 +137,12 @@ def _published(task: str) -> None:
         for line in published_scores()
         if line.task == task
     ]  # fmt: skip
-    table(records, name=f"{_file(task)}-published", alt="Published scores on this task")
+    table(
+        records,
+        name=f"{_file(task)}-published",
+        alt="Published scores on this task",
+        config={"score": st.column_config.NumberColumn(format="%.1f")},
+    )
 
 
 def _file(task: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,6 +144,12 @@ def test_sorting_filtering_and_taking_the_table_along(visitor: Visit) -> None:
     after = [row[0] for row in one.grid()[1:]]
     assert before != after
     assert {*after} & {*before}
+    # A screen reader is told what is drawn, and texts sort as the numbers in them.
+    told = [row[1] for row in one.grid()[1:]]
+    assert any(re.search(r"\d\.\d, plus or minus \d+\.\d, rank \d", cell) for cell in told)
+    scores = [-1.0 if "not " in cell else float(cell.split(",")[0]) for cell in told]
+    assert len({*scores}) > 5
+    assert scores in (sorted(scores), sorted(scores, reverse=True))
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download CSV").first.click()
     rows = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text())))

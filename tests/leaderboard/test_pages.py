@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -44,12 +46,17 @@ def test_overview_has_measured_and_reported_rows(pages: Pages) -> None:
     frame = app.dataframe[0].value
     names = list(frame.index)
     assert names[0] == "AdaptLLM/biomed-Qwen2-VL-2B-Instruct"
-    assert "constant-yes [baseline]" in names
-    assert "Qwen2-VL-2B [reported]" in names
+    assert "○ constant-yes [baseline]" in names
+    assert "◇ Qwen2-VL-2B [reported]" in names
     assert ("biomed", "SLAKE open") in frame.columns
-    assert frame.loc["Qwen2-VL-2B [reported]", ("biomed", "SLAKE open")] == 50.0
-    reported = frame.loc["AdaMLLM-2B (food) [reported]"]
-    assert reported.isna()["biomed"].all()  # not run is never zero
+    assert frame.loc["◇ Qwen2-VL-2B [reported]", ("biomed", "SLAKE open")] == " 50.0, reported"
+    reported = frame.loc["◇ AdaMLLM-2B (food) [reported]"]
+    assert {*reported["biomed"]} == {"     not reported"}  # it is never zero
+    measured = frame.loc[names[0]]["biomed"]["VQA-RAD open"]
+    assert re.fullmatch(
+        r" \d\d\.\d, plus or minus \d+\.\d, rank 1 to \d, may have seen the test data", measured
+    )
+    assert "biomed has no average here; not run: PathVQA." in markdown(app)
     assert "as far as the rows tell" in markdown(app)
     assert "† may have seen" in markdown(app)
     problems = app.dataframe[1].value
@@ -60,11 +67,11 @@ def test_the_protocol_moves_the_scores_and_the_address(pages: Pages) -> None:
     paper = pages.open()
     strict = pages.open(protocol="strict")
     column = ("biomed", "VQA-RAD closed")
-    name = "constant-yes [baseline]"
-    assert "Qwen2-VL-2B [reported]" not in strict.dataframe[0].value.index
+    name = "○ constant-yes [baseline]"
+    assert "◇ Qwen2-VL-2B [reported]" not in strict.dataframe[0].value.index
     assert "left out here" in markdown(strict)
     both = (app.dataframe[0].value.loc[name, column] for app in (paper, strict))
-    assert all(score == pytest.approx(50.0) for score in both)
+    assert all(score.startswith(" 50.0, plus") for score in both)
     paper.segmented_control[0].set_value("strict").run()
     assert paper.query_params["protocol"] == "strict"
     nonsense = pages.open(protocol="neither", domain="<b>", pick=["?"], page="-3", score="77")
@@ -76,11 +83,11 @@ def test_filters(pages: Pages) -> None:
     names = list(app.dataframe[0].value.index)
     assert "Lin-Chen/open-llava-next-llama3-8b" in names
     assert "Qwen/Qwen2-VL-2B-Instruct" not in names
-    assert "AdaMLLM-8B (food) [reported]" in names
+    assert "◇ AdaMLLM-8B (food) [reported]" in names
     sized = list(pages.open(size="under 4B").dataframe[0].value.index)
     assert "Qwen/Qwen2-VL-2B-Instruct" in sized
-    assert "Llama-3.2-11B [reported]" not in sized
-    assert "GPT-4o [reported]" not in sized
+    assert "◇ Llama-3.2-11B [reported]" not in sized
+    assert "◇ GPT-4o [reported]" not in sized
     alone = list(pages.open(show=[""]).dataframe[0].value.index)
     assert not any("reported" in name or "baseline" in name for name in alone)
     food = pages.open(domain="food").dataframe[0].value
@@ -90,8 +97,8 @@ def test_filters(pages: Pages) -> None:
 def test_compare_two_runs(pages: Pages) -> None:
     app = pages.open("compare", a=MODELS[0], b=MODELS[1])
     frame = app.dataframe[1].value.set_index("column")
-    assert frame.loc["slake open recall", "verdict"] == "better"
-    assert frame.loc["slake open recall", "B - A"] > 0
+    assert frame.loc["SLAKE open", "verdict"] == "better"
+    assert frame.loc["SLAKE open", "B - A"] > 0
     assert "biomed average" not in frame.index  # a task of the group was not run
     assert {metric.label for metric in app.metric} >= {"only B right", "only A right"}
     shown = texts(app)
@@ -158,16 +165,23 @@ def test_where_a_candidate_comes_from(
         stage = tmp_path / "work" / "soup" / f"{name}-0000000a"
         stage.mkdir(parents=True)
         rejects = {"<b>torn</b>": before - after} if before > after else {}
+        outputs = {"triplets.jsonl": name} if name in ("generate", "filter") else {}
         (stage / "stage.json").write_text(json.dumps({
-            "schema_version": 1, "stage": name, "rows_in": before, "rows_out": after,
+            "schema_version": 1, "stage": name, "outputs": outputs, "rows_in": before, "rows_out": after,
             "rejects": rejects, "tokens": 7, "seconds": 61.0,
         }))  # fmt: skip
         stages[name] = f"work/soup/{name}-0000000a"
     (tmp_path / stages["mix"] / "README.md").write_text(f"# card\n{HOSTILE}")
-    (tmp_path / "work" / "soup" / "report-00000001").mkdir()
-    (tmp_path / "work" / "soup" / "report-00000001" / "quality.json").write_text(
-        json.dumps({"sets": [{"name": "food", "types": {"counts": {"captioning": 9}}}]})
-    )
+    for number, of in enumerate(("generate filter", "generate"), 1):
+        folder = tmp_path / "work" / "soup" / f"report-0000000{number}"
+        folder.mkdir()
+        inputs = {f"0/{place}": each for place, each in enumerate(of.split())}
+        (folder / "stage.json").write_text(json.dumps({"inputs": inputs}))
+        (folder / "quality.json").write_text(json.dumps({"sets": [{
+            "name": of, "types": {"counts": {"captioning": 9}}, "samples": 9, "diversity": 5.9,
+            "judge": {"knowledge": {"n": 9, "mean": 61.5}}, "people": None,
+        }]}))  # fmt: skip
+        os.utime(folder / "quality.json", (number, number))
     checkpoint = tmp_path / stages["train"] / "checkpoint"
     checkpoint.mkdir()
     losses = [{"step": n, "loss": 5 / n} for n in range(1, 60)]
@@ -189,6 +203,11 @@ def test_where_a_candidate_comes_from(
     assert list(funnel["rows out"]) == [40, 25, 25, 25]
     assert "evil.example" not in markdown(app)
     assert any("Kinds of tasks" in m.value for m in app.markdown)
+    quality = next(d.value for d in app.dataframe if "diversity" in d.value)
+    # The newest report is another variant's: it was made of other triplets.
+    assert list(quality["set"]) == ["generate filter"]
+    assert list(quality["knowledge"]) == [61.5]
+    assert list(quality["rated by"]) == ["judge"]
     assert {m.label: m.value for m in app.metric}["tokens"] == "12,345"
 
 
@@ -247,4 +266,4 @@ def test_only_tries_are_shown_rather_than_nothing(
     file.write_text(json.dumps({**json.loads(file.read_text()), "partial": True}))
     app = elsewhere(own_team).open()
     assert "Only partial runs" in markdown(app)
-    assert "Qwen/Qwen2-VL-2B-Instruct [partial]" in app.dataframe[0].value.index
+    assert "○ Qwen/Qwen2-VL-2B-Instruct [partial]" in app.dataframe[0].value.index

@@ -33,7 +33,7 @@ def _checked(store: Store, task: str) -> None:
     """Every row's picture is there, small and full, and is the row's own."""
     (run,) = store.look().runs.values()
     rows = _rows(store, task)
-    small = store.pictures.thumbnails(run, task, rows)
+    small = dict(store.pictures.thumbnails(run, task, rows))
     assert small.keys() == {row.position for row in rows}
     for row in rows:
         data = small[row.position].data
@@ -114,7 +114,7 @@ def test_a_picture_that_is_not_the_runs_own_is_not_shown(tmp_path: Path, open_st
     assert store.pictures.full(run, "slake", row._replace(pixels=None)).data is None
 
     file.write_bytes(picture(4))
-    small = store.pictures.thumbnails(run, "slake", [row])[row.position]
+    small = dict(store.pictures.thumbnails(run, "slake", [row]))[row.position]
     assert small.reason == "the picture has changed since the run"
     file.unlink()
     assert "No such file" in str(store.pictures.full(run, "slake", row).reason)
@@ -134,11 +134,8 @@ def test_a_run_that_points_anywhere_shows_nothing(tmp_path: Path, open_store: Op
         store = open_store(tmp_path / "runs")
         (run,) = store.look().runs.values()
         assert store.pictures.full(run, "slake", _rows(store, "slake", 1)[0]).data is None
-    record["task_folders"] = {"slake": "lmms_eval:mmmu_val"}
-    (path / "run.json").write_text(json.dumps(record))
-    store = open_store(tmp_path / "runs")
-    (run,) = store.look().runs.values()
-    assert "lmms-eval" in str(store.pictures.full(run, "slake", _rows(store, "slake", 1)[0]).reason)
+    row = _rows(store, "slake", 1)[0]
+    assert "lmms-eval's code" in str(store.pictures.full(run, "lmms_eval:mmmu_val", row).reason)
 
 
 def test_thumbnails_are_kept_by_content_and_bounded(tmp_path: Path, open_store: Open) -> None:
@@ -147,11 +144,14 @@ def test_thumbnails_are_kept_by_content_and_bounded(tmp_path: Path, open_store: 
     store = open_store(tmp_path / "runs")
     (run,) = store.look().runs.values()
     rows = _rows(store, "slake", 30)
-    store.pictures.thumbnails(run, "slake", rows)
+    assert not store.pictures.kept(rows)
+    for _ in store.pictures.thumbnails(run, "slake", rows):
+        pass
     kept = sorted((tmp_path / "cache" / "thumbnails").rglob("*.webp"))
     assert {file.stem for file in kept} == {row.pixels for row in rows}
     shutil.rmtree(data)
-    again = store.pictures.thumbnails(run, "slake", rows)
+    again = store.pictures.kept(rows)
+    assert again.keys() == {row.position for row in rows}
     assert all(shown.data for shown in again.values())
 
     size = sum(file.stat().st_size for file in kept)
@@ -165,10 +165,9 @@ def test_only_a_hash_names_a_thumbnail(tmp_path: Path, pixels: str, store: Store
     run = store.run("20260101T000000Z-model1-all-00000001")
     assert run is not None
     row = store.samples.page(run, "slake", Wanted(), size=1, first=0).rows[0]
-    assert (
-        store.pictures.thumbnails(run, "slake", [row._replace(pixels=pixels)])[row.position].data
-        is None
-    )
+    named = row._replace(pixels=pixels)
+    assert not store.pictures.kept([named])
+    assert dict(store.pictures.thumbnails(run, "slake", [named]))[row.position].data is None
     assert not list(tmp_path.rglob("*.webp"))
 
 

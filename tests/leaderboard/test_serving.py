@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,31 +52,58 @@ def test_help_does_not_load_the_app(harness: Harness) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_it_starts_among_traps_listens_here_alone_and_ends(team: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_starts_among_traps_listens_here_alone_and_ends(
+    team: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     for name in ("tasks", "training", "leaderboard", "streamlit", "duckdb"):
         (tmp_path / name).mkdir(exist_ok=True)
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('a trap')")
     command = "from harness.cli import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "c"),
                    "HOME": str(tmp_path)}  # fmt: skip
+    first = socket.socket()
+    # Somebody may have it already; then it is taken as well.
+    with suppress(OSError):
+        first.bind((serving.HOST, serving.FIRST_PORT))
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", command, "leaderboard", "--runs", str(team)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout is not None
     line = process.stdout.readline()
     address = next(word for word in line.split() if word.startswith("http"))
+    first.close()
     assert address.startswith("http://127.0.0.1:")
+    assert int(address.rsplit(":", 1)[1]) > serving.FIRST_PORT
     health = f"{address}/_stcore/health"
     with urllib.request.urlopen(health, timeout=10) as answer:  # noqa: S310 - our own address
         assert answer.read() == b"ok"
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     assert "leaked" not in err
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(health, timeout=5)  # noqa: S310 - our own address
+
+
+@pytest.mark.parametrize("display", ["", ":0"])
+def test_a_browser_is_opened_on_a_desktop_alone(
+    monkeypatch: pytest.MonkeyPatch, display: str
+) -> None:
+    opened: list[str] = []
+
+    def fail(address: str) -> bool:
+        opened.append(address)
+        raise serving.webbrowser.Error("there is none")
+
+    monkeypatch.setattr(serving.webbrowser, "open", fail)
+    monkeypatch.setattr(serving.sys, "platform", "linux")
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    serving._open_browser("http://127.0.0.1:1")
+    assert opened == (["http://127.0.0.1:1"] if display else [])
 
 
 def test_settings_of_the_folder_and_of_the_command_agree() -> None:
