@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +41,28 @@ def run(
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {words[-2000:]}")
     kilobytes = usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss / 1024
     return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - began, kilobytes / 1024)
+
+
+def run_part(script: str, part: str, quick: bool, env: Mapping[str, str]) -> None:
+    """Run `script --part PART` in a process of its own, one thread, offline.
+
+    Raises:
+        SystemExit: It failed; its last words are in the message.
+    """
+    began = time.perf_counter()
+    print(f"== {part}", flush=True)
+    done = subprocess.run(
+        [sys.executable, script, "--part", part, *(["--quick"] if quick else [])],
+        check=False, stderr=subprocess.PIPE, text=True,
+        env={
+            **os.environ, "OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1",
+            "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "ERROR",
+            "PYTHONPATH": str(Path(script).parent), **env,
+        },
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(done.stderr[-4000:])
+    print(f"== {part}: {time.perf_counter() - began:.0f} s\n", flush=True)
 
 
 def ratios(pairs: Sequence[tuple[Cost, Cost]], field: str) -> str:

@@ -9,14 +9,11 @@ its own, in which both sides use the same loaded engine in turn, its caches empt
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
+from _measure import run_part
 from _side_by_side import FULL_ANSWERS, Bench, Stretch, read_requests
 
 PARTS = ("generate", "multiprocess", "lmms", "encodes")
@@ -113,20 +110,7 @@ def main() -> None:
             globals()[f"part_{args.part}"](Path(name), args.quick)
         return
     for part in args.only.split(","):
-        began = time.perf_counter()
-        print(f"== {part}", flush=True)
-        done = subprocess.run(
-            [sys.executable, __file__, "--part", part, *(["--quick"] if args.quick else [])],
-            check=False, stderr=subprocess.PIPE, text=True,
-            env={
-                **os.environ, "OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1",
-                "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "ERROR",
-                FULL_ANSWERS: "" if args.short else "1", "PYTHONPATH": str(Path(__file__).parent),
-            },
-        )  # fmt: skip
-        if done.returncode:
-            raise SystemExit(done.stderr[-4000:])
-        print(f"== {part}: {time.perf_counter() - began:.0f} s\n", flush=True)
+        run_part(__file__, part, args.quick, {FULL_ANSWERS: "" if args.short else "1"})
 
 
 if __name__ == "__main__":

@@ -15,14 +15,13 @@ import os
 import random
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from _measure import run_part
 from _side_by_side import FULL_ANSWERS, NEW_TOKENS, Bench
 
 PARTS = ("generate", "filter")
@@ -247,21 +246,8 @@ def main() -> None:
             globals()[f"part_{args.part}"](Path(name), args.quick)
         return
     for part in args.only.split(","):
-        began = time.perf_counter()
-        print(f"== {part}", flush=True)
-        done = subprocess.run(
-            [sys.executable, __file__, "--part", part, *(["--quick"] if args.quick else [])],
-            check=False, stderr=subprocess.PIPE, text=True,
-            env={
-                **os.environ, "OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1",
-                "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "ERROR",
-                FULL_ANSWERS: "1" if part == "generate" else "",
-                "PACED_SLOWER": args.slower, "PYTHONPATH": str(Path(__file__).parent),
-            },
-        )  # fmt: skip
-        if done.returncode:
-            raise SystemExit(done.stderr[-4000:])
-        print(f"== {part}: {time.perf_counter() - began:.0f} s\n", flush=True)
+        full = "1" if part == "generate" else ""
+        run_part(__file__, part, args.quick, {FULL_ANSWERS: full, "PACED_SLOWER": args.slower})
 
 
 if __name__ == "__main__":

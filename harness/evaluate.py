@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from harness.asking import Asking
 from harness.controls import check_order, commonest_answers, letter_counts, read_order
-from harness.engines import ModelInfo, Plan, check_engine, plan_engine
+from harness.engines import ModelInfo, Plan, check_engine, plan_model
 from harness.errors import UserError
 from harness.files import digest, write_json
 from harness.generation import ask_engine
@@ -51,16 +51,7 @@ def evaluate(options: EvalOptions) -> Outcome:
     # Rows on disk are looked for first; a hub's, which take minutes, after the model is checked.
     measured = open_tasks(options) if options.data else []
     resolve(options.tasks)
-    plan = plan_engine(
-        options.engine,
-        options.model,
-        options.engine_args,
-        base_url=options.base_url,
-        replicas=options.replicas,
-        ray=options.ray,
-        allow_pickle=options.allow_pickle,
-        trust_remote_code=options.trust_remote_code,
-    )
+    plan = plan_model(options)
     measured = measured or open_tasks(options)
     check_order(read_order(options.option_order), [entry.task for entry in measured])
     settings = run_settings(options, plan, measured)

@@ -14,7 +14,6 @@ import threading
 import time
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
 from harness.errors import UserError
@@ -190,12 +189,7 @@ class Journal:
         """Usable in a `with` block."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close, whatever happened."""
         self.close()
 

@@ -7,7 +7,6 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from types import TracebackType
 from typing import Any, Self
 
 _EVERY_SECONDS = 30.0
@@ -120,12 +119,7 @@ class Progress:
         self._bars.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Leave the last state standing."""
         if self._bars is not None:
             self._bars.stop()

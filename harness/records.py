@@ -7,7 +7,6 @@ import subprocess
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from harness.engines import Plan
@@ -121,12 +120,7 @@ class Ledger:
         """Usable in a `with` block."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write, whatever happened; a full disk is told of by what met it first."""
         with suppress(OSError) if error is not None else nullcontext():
             self.write()

@@ -26,6 +26,12 @@ GAINS = (0.7, 1.4)
 MOST_COLOUR, COLOUR_SHARE = 3.0, 0.15
 """Levels by which Cb and Cr may differ over half of the picture, and a share of their own standard
 deviation on top: strong colours lose most by compression. Not where one picture is grey."""
+PLAIN = 0.5
+"""A picture of which less than half changes from pixel to pixel is plain: a drawing of few
+shapes. Two of one template may hold the same ones in the same places, in other shades."""
+PLAIN_OFFSET, PLAIN_COLOUR = 2.5, 3.5
+"""What the mean brightness and the mean colour of plain pictures may differ by if nothing else
+does: their squares and that of the largest cell, each over its limit, may make 1 together."""
 _GREY = 4.0  # largest distance from grey that recompressing leaves in a grey picture
 _WHOLE = np.array([0, 1, 0, 1], np.float32)
 _CELL = THUMB // 8
@@ -40,6 +46,7 @@ _STEPS = 6
 LIMITS = {
     "least_correlation": LEAST_CORRELATION, "most_offset": MOST_OFFSET, "gains": list(GAINS),
     "most_colour": [MOST_COLOUR, COLOUR_SHARE], "most_cell": [_CELL_NOISE, _CELL_SHARE],
+    "plain": [PLAIN, PLAIN_OFFSET, PLAIN_COLOUR],
 }  # fmt: skip
 """What decides, for a report."""
 
@@ -79,27 +86,44 @@ def same_picture(first: Thumbs, second: Thumbs, boxes: Floats) -> NDArray[np.boo
     _, _, _, of_detail, faint = _compare(detail(warped) * inside, detail(two) * inside, inside)
     # What recompressing leaves of a faint picture's correlation.
     possible = np.minimum(1, faint / np.sqrt(faint**2 + _JPEG_NOISE**2) / _CLEAR)
+    cell = _largest_cell(left_over) / (_CELL_NOISE + _CELL_SHARE * contrast)
+    colour, tint = _other_colours(first[1], second[1], boxes)
+    tones = (cell <= 1) & (np.abs(offset) <= MOST_OFFSET) & (colour <= MOST_COLOUR)
+    few = cell**2 + (offset / PLAIN_OFFSET) ** 2 + (tint / PLAIN_COLOUR) ** 2 <= 1
     return np.asarray(
         (np.minimum(correlation, of_detail) >= LEAST_CORRELATION * possible)
-        & (_largest_cell(left_over) <= _CELL_NOISE + _CELL_SHARE * contrast)
-        & (np.abs(offset) <= MOST_OFFSET)
+        & np.where(_plain(one) | _plain(two), few, tones)
         & (gain >= GAINS[0])
         & (gain <= GAINS[1])
-        & (_other_colours(first[1], second[1], boxes) <= MOST_COLOUR)
     )
 
 
-def _other_colours(first: NDArray[np.uint8], second: NDArray[np.uint8], boxes: Floats) -> Floats:
-    """Median difference of Cb or Cr, the worse, less its share; 0 where one picture is grey."""
+def _plain(pictures: Floats) -> NDArray[np.bool_]:
+    """Which of some smoothed thumbnails are the same from pixel to pixel over half of them."""
+    down, across = np.gradient(pictures, axis=(1, 2))
+    changes = np.hypot(down, across) > 1
+    return np.asarray(changes.mean((1, 2)) < PLAIN)
+
+
+def _other_colours(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], boxes: Floats
+) -> tuple[Floats, Floats]:
+    """Median difference of Cb or Cr, the worse, less its share; and how far their means lie apart.
+
+    Both are 0 where one picture is grey.
+    """
     one, two = first.astype(np.float32), second.astype(np.float32)
     grey = np.minimum(*(np.abs(colours - 128).max((1, 2, 3)) for colours in (one, two))) <= _GREY
     worst = np.zeros(len(boxes), np.float32)
+    means = np.zeros(len(boxes), np.float32)
     for plane in (0, 1):
         warped, inside = _warp(one[:, plane], boxes)
-        apart = np.where(inside > 0, np.abs(warped - two[:, plane]), np.float32(np.nan))
+        apart = np.where(inside > 0, warped - two[:, plane], np.float32(np.nan))
         share = COLOUR_SHARE * two[:, plane].std((1, 2))
-        worst = np.maximum(worst, np.nanmedian(apart, (1, 2)) - share)
-    return np.where(grey, np.float32(0), worst)
+        worst = np.maximum(worst, np.nanmedian(np.abs(apart), (1, 2)) - share)
+        means = np.hypot(means, np.nanmean(apart, (1, 2)))
+    none = np.float32(0)
+    return np.where(grey, none, worst), np.where(grey, none, means)
 
 
 def _smooth(pictures: Floats) -> Floats:

@@ -24,8 +24,8 @@ def check_asked(synthesis: Synthesis, until: str | None) -> None:
     """
     recipe = synthesis.recipe
     there = {
-        "tune": recipe.tune is not None and synthesis.generating.generator == "synthesizer",
-        "filter": recipe.filter is not None and synthesis.asks_model(),
+        "tune": synthesis.tunes,
+        "filter": recipe.filter is not None and synthesis.wants_tasks(),
         "audit": bool(recipe.audit),
     }
     if until is not None and not there.get(until, True):

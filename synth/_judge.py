@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.asking import Owner
-from harness.engines import Plan, plan_engine
+from harness.engines import Plan, plan_model
 from harness.errors import UserError
 from harness.files import digest
 from harness.recipes import FilterRecipe
@@ -76,16 +76,7 @@ def open_judge(recipe: FilterRecipe) -> Judge:
     Raises:
         UserError: The model cannot be used, or cannot do what the recipe asks.
     """
-    plan = plan_engine(
-        recipe.engine,
-        recipe.model,
-        recipe.engine_args,
-        base_url=recipe.base_url,
-        replicas=recipe.replicas,
-        ray=recipe.ray,
-        allow_pickle=recipe.allow_pickle,
-        trust_remote_code=recipe.trust_remote_code,
-    )
+    plan = plan_model(recipe)
     if recipe.threshold is not None and plan.name == "constant":
         raise UserError(
             "filter.threshold needs probabilities, and the constant engine has none",

@@ -78,10 +78,10 @@ def write_page(path: Path, name: str, facts: Sequence[tuple[str, str]], rows: li
     """
     kept = sum(row.reason is None for row in rows)
     lost = Counter(row.reason for row in rows if row.reason is not None)
-    told = "".join(f"<dt>{_safe(term)}</dt><dd>{_safe(text)}</dd>" for term, text in facts)
-    why = "".join(f"<li><b>{n}</b> {_safe(reason)}</li>" for reason, n in lost.most_common())
+    told = "".join(f"<dt>{safe(term)}</dt><dd>{safe(text)}</dd>" for term, text in facts)
+    why = "".join(f"<li><b>{n}</b> {safe(reason)}</li>" for reason, n in lost.most_common())
     page = _PAGE.format(
-        title=_safe(f"Preview of {name}"),
+        title=safe(f"Preview of {name}"),
         style=_STYLE,
         facts=told,
         counts=f"<li><b>{kept}</b> of {len(rows)} kept</li>{why}",
@@ -94,7 +94,7 @@ def write_page(path: Path, name: str, facts: Sequence[tuple[str, str]], rows: li
 def _row(row: Shown) -> str:
     picture = '<div class="none">no picture</div>'
     if row.picture is not None:
-        picture = f'<img src="{html.escape(row.picture)}" alt="" loading="lazy">'
+        picture = f'<img src="{html.escape(row.picture)}" alt="">'
     state = "kept" if row.reason is None else "lost"
     label = "kept" if row.reason is None else f"{row.stage}: {row.reason}"
     parts = [_block("Caption", row.caption)]
@@ -111,15 +111,15 @@ def _row(row: Shown) -> str:
     if row.conversation is not None:
         parts.append(_conversation(row.conversation))
     return (
-        f'<article class="{state}"><header><span class="badge">{_safe(label)}</span>'
-        f"<span class=id>{_safe(row.id)} · row {row.row}</span></header>"
+        f'<article class="{state}"><header><span class="badge">{safe(label)}</span>'
+        f"<span class=id>{safe(row.id)} · row {row.row}</span></header>"
         f'<div class="body"><figure>{picture}</figure><div class="text">{"".join(parts)}</div>'
         "</div></article>"
     )
 
 
 def _block(term: str, text: str) -> str:
-    return f"<h3>{_safe(term)}</h3><p>{_safe(text)}</p>"
+    return f"<h3>{safe(term)}</h3><p>{safe(text)}</p>"
 
 
 def _judged(judgement: Judgement) -> str:
@@ -144,14 +144,14 @@ def _conversation(conversation: Conversation) -> str:
 
 
 def _turn(text: str) -> str:
-    shown = _safe(text.removeprefix(MARK))
+    shown = safe(text.removeprefix(MARK))
     return f"<i>picture</i> {shown}" if text.startswith(MARK) else shown
 
 
-def _safe(text: str) -> str:
+def safe(text: str, most: int = _MOST_SHOWN) -> str:
     """A stranger's text as text: no mark-up, no control characters, no endless page."""
-    if len(text) > _MOST_SHOWN:
-        text = f"{text[:_MOST_SHOWN]} ... ({len(text):,} characters)"
+    if len(text) > most:
+        text = f"{text[:most]} ... ({len(text):,} characters)"
     return html.escape(printable(text))
 
 

@@ -16,15 +16,16 @@ THUMB = 48
 """Pixels a side of a thumbnail."""
 COLOUR = 12
 """Pixels a side of its colours."""
-FLAT = 3.0
+FLAT = 2.4
 """Contrast in grey levels, slow changes of brightness taken off, below which a picture has nothing
-that a hash could hold: recompressing it changes as much as there is."""
+that a hash could hold: recompressing it changes as much as there is. Resizing takes some of it, so
+that copies are sure to be found from 3 on."""
 _SIDE = 64
 _GRID = 32
 _FREQUENCIES = 11
-# A coefficient counts as positive from a tenth of the others' size on (and from one grey level's
-# worth of noise): those of symmetrical pictures are 0, and their signs would be noise.
-_SHARE, _NOISE = 0.1, 1.0
+# A coefficient counts as positive from a tenth of the others' size on (and from what recompressing
+# may add to it): those of symmetrical and of faint pictures are near 0, and their signs are noise.
+_SHARE, _NOISE = 0.1, 6.0
 
 _CUTS = ((0.0, 0.0), (0.035, 0.0), (0.0, 0.035), (0.03, 0.03))
 

@@ -40,7 +40,7 @@ def tuned_synthesizer(
         NotTuned: It is not there, and not to be trained now.
     """
     tune = synthesis.recipe.tune
-    if tune is None or synthesis.generating.generator != "synthesizer":
+    if tune is None or not synthesis.tunes:
         return None, []
     section = tune_section(tune, Path(), Path())  # wrong settings are found before any work
     inputs = {f"seed/{name}": value for name, value in seed_inputs(tune.seed_data).items()}
@@ -70,7 +70,9 @@ def tuned_synthesizer(
     if not make and not stage.finished:
         raise _not_tuned(synthesis)
     tuned = made(stage, train)
-    return ModelUse(model=str(tuned.path / tuned.record["checkpoint"])), [seeded, tuned]
+    where = str(tuned.path / tuned.record["checkpoint"])
+    use = ModelUse(model=where, engine=tune.engine, engine_args=tune.engine_args)
+    return use, [seeded, tuned]
 
 
 def tune_section(tune: TuneRecipe, data: Path, images: Path) -> TrainRecipe:

@@ -9,6 +9,8 @@ from tasks import ImageRef
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 """Picture files that are read, in Pillow's names."""
+AUDITED = (*FORMATS, "BMP", "GIF")
+"""Those that an audit reads too, since other programs train on them; of a GIF its first frame."""
 
 Reason = Literal[
     "no image",

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import RowError
 from harness.recipes import DedupRecipe
 from synth._album import Album, sketches
 from synth._align import whole_boxes
 from synth._matching import verify
-from synth._minhash import band_keys
+from synth._minhash import band_keys, likely, short, signatures
 from synth._near import NearIndex
 from synth._phash import Sketch
 from synth._text import shortened
@@ -23,6 +25,9 @@ from synth._words import Codes, jaccard, shingles
 _BLOCK = 4_096  # pairs that are looked at together
 _BATCH = 256  # pictures whose pixels are compared at once
 _MANY = 32  # captions beyond which MinHash says which are worth comparing
+# Captions of one template share keys with all others: no more of a key's are looked at. A pair that
+# is alike shares keys of its own, unless little more than the template is in it.
+_CROWD = 4_096
 _Candidates = Callable[[int], Sequence[int]]
 
 
@@ -77,6 +82,7 @@ class _Seen:
         self._kept = bytearray()
         self._texts: list[Codes] = []
         self._keys = np.zeros((0, 0), np.uint64)
+        self._signatures = np.zeros((0, 0), np.uint16)
         self._pictures: list[int] = []
         self._owners: dict[int, list[int]] = {}  # picture to the kept pairs that show it
 
@@ -115,22 +121,24 @@ class _Seen:
 
     def _add_keys(self, first: int) -> None:
         if self._recipe.text is not None and first < len(self._ids):
-            keys = band_keys(self._texts[first:], self._recipe.text)
-            self._keys = np.concatenate([self._keys.reshape(-1, keys.shape[1]), keys])
+            found = signatures(self._texts[first:])
+            self._keys = _longer(self._keys, band_keys(found, self._recipe.text))
+            self._signatures = _longer(self._signatures, short(found))
 
     def _repeated(self, number: int, candidates: Sequence[int], report: DedupReport) -> int | None:
         """The first of some kept pairs that this one repeats."""
         threshold = self._recipe.text
         if threshold is None:
             return candidates[0] if candidates else None
-        likely = candidates
+        worth = candidates
         if len(candidates) > _MANY:
-            shared = (self._keys[list(candidates)] == self._keys[number]).any(1)
-            likely = np.array(candidates)[shared].tolist()
-        for earlier in likely:
+            others = np.asarray(candidates)
+            near = likely(self._signatures[number], self._signatures[others], threshold)
+            worth = others[near].tolist()
+        for earlier in worth:
             if jaccard(self._texts[earlier], self._texts[number]) >= threshold:
                 return earlier
-        report.repeated_pictures += bool(candidates) and self._recipe.images != "off"
+        report.repeated_pictures += len(candidates) > 0 and self._recipe.images != "off"
         return None
 
     def _by_look(self, first: int) -> _Candidates:
@@ -163,15 +171,14 @@ class _Seen:
     def _by_text(self, first: int) -> _Candidates:
         """What finds, for a new pair, the kept ones before it whose captions may be the same."""
         before = np.flatnonzero(np.frombuffer(bytes(self._kept[:first]), np.bool_))
-        found: dict[int, set[int]] = {}
+        found: dict[int, list[NDArray[np.int64]]] = {}
         for band in self._keys.T:
             order = before[np.argsort(band[before], kind="stable")]
             ranked = band[order]
             low = np.searchsorted(ranked, band[first:], side="left")
             high = np.searchsorted(ranked, band[first:], side="right")
-            for place in np.flatnonzero(high > low).tolist():
-                alike = order[low[place] : high[place]].tolist()
-                found.setdefault(first + place, set()).update(alike)
+            for place in np.flatnonzero((high > low) & (high - low <= _CROWD)).tolist():
+                found.setdefault(first + place, []).append(order[low[place] : high[place]])
         # Of the block's own, those that stay: thousands of equal captions have one entry.
         fresh: dict[tuple[int, int], list[int]] = {}
 
@@ -180,7 +187,16 @@ class _Seen:
             if last >= first and self._kept[last]:
                 for place in enumerate(self._keys[last].tolist()):
                     fresh.setdefault(place, []).append(last)
-            near = (fresh.get(place, ()) for place in enumerate(self._keys[number].tolist()))
-            return sorted(found.get(number, set()).union(*near))
+            alike = np.zeros(number, np.bool_)
+            for earlier in found.get(number, ()):
+                alike[earlier] = True
+            for place in enumerate(self._keys[number].tolist()):
+                alike[fresh.get(place, [])] = True
+            numbers: list[int] = np.flatnonzero(alike).tolist()
+            return numbers
 
         return candidates
+
+
+def _longer(rows: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([rows.reshape(-1, more.shape[1]), more])

@@ -69,12 +69,12 @@ def plan_stages(synthesis: Synthesis) -> list[Planned]:
         planned.append(Planned("tune", None, "new", None, 0, base, None))
         # What tuning gives has no fingerprint yet; the base stands in for it.
         tuned = stands_in = ModelUse(model=base)
-    plan = plan_generator(synthesis.generating, tuned)
+    plan = plan_generator(synthesis.recipe, tuned)
     stage = synthesis.generate_stage(plan)
     journal = synthesis.generate_answers(plan)
     planned.append(_generation(synthesis, plan, stage, journal))
     ready = stage if stage.finished and stands_in is None else None
-    if recipe.filter is not None and synthesis.asks_model():
+    if recipe.filter is not None and synthesis.wants_tasks():
         planned.append(_filtering(synthesis, open_judge(recipe.filter), ready))
     return [*planned, *_mixing(synthesis, ready, planned[-1])]
 
@@ -124,7 +124,7 @@ def _generation(synthesis: Synthesis, plan: Plan | None, stage: Stage, journal: 
     if plan is None:
         return Planned("generate", stage.path, "new", rows, 0, None, None)
     known = survey(journal)
-    recipe = synthesis.generating
+    recipe = synthesis.recipe
     pairs = islice((p for p in synthesis.pairs if isinstance(p, Pair)), _SAMPLE)
     generator = make_generator(recipe)
     lengths = (sum(len(turn.text) for turn in generator.ask(pair).messages) for pair in pairs)

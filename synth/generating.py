@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from harness import images
 from harness.asking import Owner
-from harness.engines import Plan, plan_engine
+from harness.engines import Plan, plan_model
 from harness.errors import RowError, UserError
 from harness.files import digest
 from harness.generation import ask_engine
@@ -49,7 +49,7 @@ class Generated(NamedTuple):
 
 
 def plan_generator(recipe: SynthRecipe, synthesizer: ModelUse | None = None) -> Plan | None:
-    """Decide on the engine that answers; None for rules, which need none.
+    """Decide on the engine that answers; None for rules and for captions alone, which need none.
 
     Args:
         recipe: Names generator and model.
@@ -58,7 +58,7 @@ def plan_generator(recipe: SynthRecipe, synthesizer: ModelUse | None = None) -> 
     Raises:
         UserError: The model cannot be used, or not for this generator.
     """
-    if recipe.generator == "rules":
+    if recipe.generator == "rules" or recipe.content == "captions":
         return None
     use: ModelUse | None = getattr(recipe, recipe.generator) or synthesizer
     if use is None:
@@ -73,16 +73,7 @@ def plan_generator(recipe: SynthRecipe, synthesizer: ModelUse | None = None) -> 
             )
         if use.engine != "constant":
             args.setdefault("max_model_len", _CONTEXT)
-    return plan_engine(
-        use.engine,
-        use.model,
-        args,
-        base_url=use.base_url,
-        replicas=use.replicas,
-        ray=use.ray,
-        allow_pickle=use.allow_pickle,
-        trust_remote_code=use.trust_remote_code,
-    )
+    return plan_model(use.model_copy(update={"engine_args": args}))
 
 
 def generator_config(recipe: SynthRecipe, plan: Plan | None) -> dict[str, Any]:
@@ -275,12 +266,13 @@ def _write(asking: PairQuestions, stage: Stage) -> tuple[Counts, int]:
                 tokens += written
             else:
                 outcome = asking.refused.get(position, pair)  # type: ignore[arg-type]
-            if isinstance(outcome, Triplet):
-                counts.rows_out += 1
-                triplets(triplet_line(outcome, asking.generator.name))
-            else:
+            if isinstance(outcome, Reject):
                 counts.reject(outcome.reason)
                 rejects(reject_line(outcome))
+                continue
+            counts.rows_out += 1
+            if outcome is not None:
+                triplets(triplet_line(outcome, asking.generator.name))
     return counts, tokens
 
 
@@ -288,7 +280,9 @@ def _at(pair: Pair, image: ImageRef) -> Pair:
     return Pair(pair.index, pair.id, image, pair.caption)
 
 
-def _outcome(asking: PairQuestions, pair: Pair, position: int) -> tuple[Triplet | Reject, int]:
+def _outcome(
+    asking: PairQuestions, pair: Pair, position: int
+) -> tuple[Triplet | Reject | None, int]:
     """A pair's triplet or reject, and how many tokens were written for it."""
     if not asking.generator.asks:
         return asking.generator.read(pair, Answer("", None, None)), 0

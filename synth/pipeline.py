@@ -82,16 +82,15 @@ class Synthesis:
             raise UserError(f"pairs: {self.pairs.describe()} holds no records")
         return self.pairs.fingerprint()
 
-    def asks_model(self) -> bool:
-        """Whether triplets are wanted: without tasks, pairs are only checked."""
-        return self.recipe.content != "captions"
+    @property
+    def tunes(self) -> bool:
+        """Whether the synthesizer is made first."""
+        recipe = self.recipe
+        return recipe.tune is not None and recipe.generator == "synthesizer" and self.wants_tasks()
 
-    @cached_property
-    def generating(self) -> SynthRecipe:
-        """The recipe as generation sees it."""
-        if self.asks_model():
-            return self.recipe
-        return self.recipe.model_copy(update={"generator": "rules"})
+    def wants_tasks(self) -> bool:
+        """Whether triplets are wanted: without, pairs are only checked."""
+        return self.recipe.content != "captions"
 
     def answers(self, kind: str, model: object) -> Path:
         """A model's journal: shared by all of the recipe's stages that ask it the same way.
@@ -103,7 +102,7 @@ class Synthesis:
     def generate_stage(self, plan: Plan | None) -> Stage:
         """The stage of generation, made or not."""
         config = {
-            **generator_config(self.generating, plan),
+            **generator_config(self.recipe, plan),
             "dedup": dedup_config(self.recipe),
             "checks": CHECKS_VERSION,
         }
@@ -111,13 +110,14 @@ class Synthesis:
 
     def generate_answers(self, plan: Plan | None) -> Path:
         """Journal of generation."""
-        return self.answers(self.generating.generator, generator_config(self.generating, plan))
+        config = generator_config(self.recipe, plan)
+        return self.answers(config["generator"], config)
 
     def generate(self, tuned: ModelUse | None = None) -> Made:
         """Pairs to triplets."""
-        if not self.asks_model():
+        if not self.wants_tasks():
             note("captions only: no model is asked, pairs are checked")
-        plan = plan_generator(self.generating, tuned)
+        plan = plan_generator(self.recipe, tuned)
         stage = self.generate_stage(plan)
 
         def work() -> Done:
@@ -125,7 +125,7 @@ class Synthesis:
             with journal_held(self.generate_answers(plan)) as answers:
                 found = generate(
                     unique,
-                    self.generating,
+                    self.recipe,
                     stage,
                     plan,
                     root=self.pairs.root,
@@ -201,7 +201,7 @@ class Synthesis:
             images = self.images(generated)
             found = mix(
                 read_pairs(generated.path / "pairs.jsonl", images),
-                kept.path / "triplets.jsonl" if self.asks_model() else None,
+                kept.path / "triplets.jsonl" if self.wants_tasks() else None,
                 lost_reasons(*sorted(rejects)),
                 wording,
                 stage.path,
@@ -231,7 +231,7 @@ def run_stages(recipe: Recipe, work: Path, until: str | None = None) -> Result:
     if synthesis.recipe.audit:
         resolve(synthesis.recipe.audit)
     judge = None
-    if synthesis.recipe.filter is not None and synthesis.asks_model() and until != "tune":
+    if synthesis.recipe.filter is not None and synthesis.wants_tasks() and until != "tune":
         judge = open_judge(synthesis.recipe.filter)
     tuned, tuning = tuned_synthesizer(synthesis)
     stages += tuning

@@ -41,9 +41,9 @@ def make_preview(synthesis: Synthesis, wanted: int) -> Path:
         UserError: The recipe cannot be followed.
     """
     recipe = synthesis.recipe
-    judge = open_judge(recipe.filter) if recipe.filter and synthesis.asks_model() else None
+    judge = open_judge(recipe.filter) if recipe.filter and synthesis.wants_tasks() else None
     tuned, _ = tuned_synthesizer(synthesis, make=False)
-    plan = plan_generator(synthesis.generating, tuned)
+    plan = plan_generator(synthesis.recipe, tuned)
     chosen = set(spread(synthesis.pairs.count(), wanted, recipe.seed))
     some = _Some(synthesis, chosen)
     stage = Stage(
@@ -60,7 +60,7 @@ def make_preview(synthesis: Synthesis, wanted: int) -> Path:
     with stage.locked(), journal_held(synthesis.generate_answers(plan)) as answers:
         generate(
             some,
-            synthesis.generating,
+            synthesis.recipe,
             stage,
             plan,
             root=synthesis.pairs.root,
@@ -72,7 +72,10 @@ def make_preview(synthesis: Synthesis, wanted: int) -> Path:
         facts = facts_of(
             [
                 ("Pairs", f"{len(rows)} of {synthesis.pairs.count():,}, {recipe.pairs}"),
-                ("Generator", synthesis.generating.generator),
+                (
+                    "Generator",
+                    recipe.generator if synthesis.wants_tasks() else "none: captions only",
+                ),
                 ("Model", plan.model.ref if plan else None),
                 ("Filter", judge.plan.model.ref if judge else "none"),
                 ("Filter prompt", judge.style if judge else None),

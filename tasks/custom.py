@@ -67,14 +67,14 @@ def scoring_settings(file: Path) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[Any, Any]:
-    import yaml
+    from tasks._yaml import load_yaml
 
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read: {error}") from error
     try:
-        settings = yaml.safe_load(text)
+        settings = load_yaml(text)
     # PyYAML lets ValueError (a date with a 13th month), RecursionError and more through.
     except Exception as error:
         raise UserError(f"{file} is not YAML: {error}") from error

@@ -85,15 +85,15 @@ def _failed(made: dict[str, Any], most: float) -> bool:
     """Whether too much could not be audited; says so."""
     from harness.progress import note
 
-    shares = {"the training rows": (made["unusable"], made["rows_in"])} | {
-        f"{task['id']}'s rows": (
+    shares = {"training rows": (made["unusable"], made["rows_in"])} | {
+        f"rows of {task['id']}": (
             task["without_picture"] + task["unreadable"], task["rows"] + task["unreadable"],
         )
         for task in made["tasks"]
     }  # fmt: skip
     failed = {what: (bad, of) for what, (bad, of) in shares.items() if bad > most * of}
     for what, (bad, of) in failed.items():
-        note(f"{bad:,} of {of:,} of {what} cannot be audited (more than {most:.0%})")
+        note(f"{bad:,} of {of:,} {what} cannot be audited (more than {most:.0%})")
     if not made["rows_in"]:
         note("the training data holds no rows")
     return bool(failed) or not made["rows_in"]

@@ -103,6 +103,8 @@ def _cautions(pair: Pair, pairs: int) -> Iterator[str]:
         if average.estimate.reason and average.estimate.reason != NO_CHANGE:
             text = f"{average.name} average: {average.estimate.reason}"
             told.setdefault(text, []).append(average.protocol)
+        for warning in average.estimate.warnings:
+            told.setdefault(f"* {average.name} average: {warning}", []).append(average.protocol)
     for text, protocols in told.items():
         under = f" ({', '.join(protocols)})" if protocols else ""
         yield f"{where}{text}{under}."

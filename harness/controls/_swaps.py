@@ -7,7 +7,6 @@ import tempfile
 from array import array
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from harness import images
@@ -108,11 +107,6 @@ class OtherPictures:
         """Usable in a `with` block."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Give the disk back."""
         self._spool.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.engines._auto import auto_engine
-from harness.engines._base import Engine, ModelInfo, Plan, read_settings
+from harness.engines._base import Engine, ModelInfo, ModelSettings, Plan, read_settings
 from harness.engines._constant import ConstantPlan, ConstantSettings
 from harness.engines._majority import MajorityPlan, MajoritySettings
 from harness.errors import UserError
@@ -11,7 +11,17 @@ from tasks import nearest
 
 ENGINES = ("auto", "transformers", "vllm", "openai", "constant", "majority")
 
-__all__ = ["ENGINES", "Engine", "ModelInfo", "Plan", "check_engine", "plan_engine"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "ModelInfo",
+    "ModelSettings",
+    "Plan",
+    "check_engine",
+    "check_settings",
+    "plan_engine",
+    "plan_model",
+]
 
 
 def check_engine(name: str) -> None:
@@ -24,6 +34,29 @@ def check_engine(name: str) -> None:
         raise UserError(
             f"unknown engine {name!r}{nearest(name, ENGINES)}", f"Engines: {', '.join(ENGINES)}"
         )
+
+
+def check_settings(name: str, args: dict[str, str]) -> None:
+    """Refuse an unknown engine, and settings that it does not have.
+
+    Raises:
+        UserError: With the nearest name and the list. What `auto` will take is not known yet.
+    """
+    check_engine(name)
+    if name == "openai":
+        from harness.engines._openai import OpenAISettings
+
+        read_settings(OpenAISettings, args, name)
+    elif name == "vllm":
+        from harness.engines._vllm import VllmSettings
+
+        read_settings(VllmSettings, args, name)
+    elif name == "transformers":
+        from harness.engines._transformers import TransformersSettings
+
+        read_settings(TransformersSettings, args, name)
+    elif name != "auto":
+        read_settings(ConstantSettings if name == "constant" else MajoritySettings, args, name)
 
 
 def plan_engine(
@@ -93,6 +126,24 @@ def plan_engine(
 
     settings = read_settings(TransformersSettings, args, name)
     return _replicated(TransformersPlan(checkpoint, settings, why), replicas, ray)
+
+
+def plan_model(use: ModelSettings) -> Plan:
+    """`plan_engine` for a model as a recipe or a command names it.
+
+    Raises:
+        UserError: As `plan_engine`.
+    """
+    return plan_engine(
+        use.engine,
+        use.model,
+        use.engine_args,
+        base_url=use.base_url,
+        replicas=use.replicas,
+        ray=use.ray,
+        allow_pickle=use.allow_pickle,
+        trust_remote_code=use.trust_remote_code,
+    )
 
 
 def _replicated(plan: Plan, replicas: int, ray: str | None) -> Plan:

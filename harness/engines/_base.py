@@ -22,6 +22,42 @@ class ModelInfo(NamedTuple):
     fingerprint: str | None
 
 
+class ModelSettings(Protocol):
+    """A model and its engine as a recipe or a command names them; fields as in `plan_engine`."""
+
+    @property
+    def model(self) -> str:
+        """Folder, hub id, or served name."""
+
+    @property
+    def engine(self) -> str:
+        """One of `ENGINES`."""
+
+    @property
+    def engine_args(self) -> dict[str, str]:
+        """Engine settings as typed."""
+
+    @property
+    def base_url(self) -> str | None:
+        """Address of the server."""
+
+    @property
+    def replicas(self) -> int:
+        """Engines side by side."""
+
+    @property
+    def ray(self) -> str | None:
+        """Address of a Ray cluster."""
+
+    @property
+    def allow_pickle(self) -> bool:
+        """Accept pickled weights."""
+
+    @property
+    def trust_remote_code(self) -> str | None:
+        """Pinned revision of a checkpoint's own code."""
+
+
 class Engine(Protocol):
     """Turns requests into responses. Owns its device, its batching and its pictures' preparing."""
 

@@ -11,6 +11,7 @@ import yaml
 from harness.errors import UserError
 from harness.export._model_index import EVALUATOR
 from harness.files import replacing
+from tasks._yaml import compose_yaml, load_yaml
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry
@@ -54,8 +55,8 @@ def _merged(path: Path, text: str, index: Sequence[dict[str, Any]]) -> str:
     head = block.group(2)
     newline = "\r\n" if "\r\n" in block.group(1) else "\n"
     try:
-        node = yaml.compose(head, yaml.SafeLoader)
-        old = yaml.safe_load(head)
+        node = compose_yaml(head)
+        old = load_yaml(head)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UserError(
             f"{path}: its front matter is no YAML: {error}", "Mend it, or give another --out."
@@ -149,7 +150,7 @@ def write_result_files(folder: Path, files: dict[str, list[EvalResultEntry]]) ->
 
 def _ours(path: Path) -> bool:
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = load_yaml(path.read_text(encoding="utf-8"))
         return all(EVALUATOR in entry["notes"] for entry in entries)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RecursionError):
         return False

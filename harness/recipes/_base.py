@@ -11,8 +11,24 @@ class Section(BaseModel):
     """Part of a recipe: unknown keys are refused, and nothing changes once it is read."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
     )
+
+
+def _as_typed(value: Any) -> Any:
+    """Settings as typed on a command line: YAML has made numbers and booleans of some."""
+    if isinstance(value, dict):
+        return {name: _as_typed(each) for name, each in value.items()}
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+EngineArgs = Annotated[dict[str, str], BeforeValidator(_as_typed)]
 
 
 class ModelUse(Section):
@@ -22,7 +38,7 @@ class ModelUse(Section):
     """Folder, hub id (`org/name@revision`), or with `engine: openai` the served name."""
     engine: str = "auto"
     """`auto`, `transformers`, `vllm`, `openai`."""
-    engine_args: dict[str, str] = Field(default_factory=dict)
+    engine_args: EngineArgs = Field(default_factory=dict)
     """As `--engine-arg` of `harness eval`."""
     base_url: str | None = None
     """Address of an OpenAI-compatible server."""
@@ -41,23 +57,10 @@ def _named(value: Any) -> Any:
     return {"model": value} if isinstance(value, str) else value
 
 
-def _texts(value: Any) -> Any:
-    """Engine settings as typed on a command line: YAML has made numbers and booleans of some."""
-    if isinstance(value, dict) and isinstance(args := value.get("engine_args"), dict):
-        return {**value, "engine_args": {k: _as_typed(v) for k, v in args.items()}}
-    return value
-
-
-def _as_typed(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (int, float)) else value
-
-
 def _listed(value: Any) -> Any:
     """One name stands for a list of one."""
     return [value] if isinstance(value, str) else value
 
 
-Model = Annotated[ModelUse, BeforeValidator(_texts), BeforeValidator(_named)]
+Model = Annotated[ModelUse, BeforeValidator(_named)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]

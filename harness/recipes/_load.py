@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from harness.errors import UserError
 from harness.recipes._base import Section
+from tasks._yaml import compose_yaml, load_yaml
 
 Path_ = tuple[str | int, ...]
 Kind = TypeVar("Kind", bound=Section)
@@ -91,10 +92,10 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Source:
         raise UserError(f"{path} is not UTF-8 text") from error
     lines: dict[Path_, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = compose_yaml(text)
         if node is not None:
             _walk(node, (), lines, str(path))
-        values = yaml.safe_load(text)
+        values = load_yaml(text)
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except (RecursionError, ValueError) as error:
@@ -102,7 +103,26 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Source:
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no recipe", "A recipe is a list of `name: value` lines.")
     source = Source(str(path), values, lines)
-    return source.with_values(dict(map(_override, overrides)), "--set")
+    source = source.with_values(dict(map(_override, overrides)), "--set")
+    _check_texts(source, source.values, ())
+    return source
+
+
+def _check_texts(source: Source, value: Any, place: Path_) -> None:
+    """Refuse text that names no file and fits no command: YAML can write any character."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                # YAML reads `on`, `no` and `1` as something else.
+                raise UserError(f"{source.where(place)}: {name!r} is no name: put it in quotes")
+            _check_texts(source, name, (*place, name))
+            _check_texts(source, inner, (*place, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_texts(source, inner, (*place, index))
+    elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        name = ".".join(map(str, place))
+        raise UserError(f"{source.where(place)}: {name}: {value!r} holds a character of no text")
 
 
 def _override(text: str) -> tuple[str, Any]:
@@ -110,7 +130,7 @@ def _override(text: str) -> tuple[str, Any]:
     if not equals or not name.strip() or not all(part.strip() for part in name.split(".")):
         raise UserError(f"--set {text}: write it as a.b=value")
     try:
-        return name.strip(), yaml.safe_load(value)
+        return name.strip(), load_yaml(value)
     except yaml.YAMLError as error:
         raise UserError(f"--set {text}: the value is not YAML") from error
 
@@ -151,9 +171,13 @@ def parse(kind: type[Kind], source: Source) -> Kind:
 
 
 def _tell(kind: type[Section], source: Source, problem: Any) -> str:
-    place = tuple(part for part in problem["loc"] if not _is_inner(part))
+    unknown = problem["type"] == "extra_forbidden"
+    # An unknown name comes last, and is the user's, whatever it looks like.
+    *above, last = problem["loc"] or ("",)
+    place = tuple(part for part in above if not _is_inner(part))
+    place += (last,) if last != "" and (unknown or not _is_inner(last)) else ()
     name = ".".join(map(str, place)) or "the recipe"
-    if problem["type"] == "extra_forbidden":
+    if unknown:
         known = _fields(kind, place[:-1])
         close = difflib.get_close_matches(str(place[-1]), known, n=1)
         near = f"; did you mean {close[0]}?" if close else ""
@@ -161,6 +185,8 @@ def _tell(kind: type[Section], source: Source, problem: Any) -> str:
         return f"{source.where(place)}: {name} is unknown{near}{more}"
     if problem["type"] == "missing":
         return f"{source.where(place[:-1])}: {name} is missing"
+    if problem["type"] in ("model_type", "dict_type"):
+        return f"{source.where(place)}: {name}: should hold names and values, as `name: value`"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{source.where(place)}: {name}: {message[:1].lower()}{message[1:]}"
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.recipes._base import Names, Section
+from harness.recipes._base import EngineArgs, Names, Section
 from harness.recipes._synth import SynthRecipe
 from harness.recipes._train import TrainRecipe
 
@@ -26,7 +26,7 @@ class EvalRecipe(Section):
     data: str | None = None
     """Folder of rows, or `sample`; default: the hub."""
     engine: str = "auto"
-    engine_args: dict[str, str] = Field(default_factory=dict)
+    engine_args: EngineArgs = Field(default_factory=dict)
     replicas: int = Field(default=1, ge=1)
     ray: str | None = None
     limit: int | None = Field(default=None, ge=1)
@@ -34,13 +34,6 @@ class EvalRecipe(Section):
     images: Literal["given", "blank", "shuffled", "none"] = "given"
     max_failed: float = Field(default=0.01, ge=0, le=1)
     out: Path = Path("runs")
-
-    @field_validator("engine_args", mode="before")
-    @classmethod
-    def _texts(cls, value: Any) -> Any:
-        from harness.recipes._base import _as_typed
-
-        return {k: _as_typed(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 class Recipe(Section):

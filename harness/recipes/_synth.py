@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from harness.recipes._base import Model, ModelUse, Names, Section, _named, _texts
+from harness.recipes._base import EngineArgs, Model, ModelUse, Names, Section, _named
 
 Generator = Literal["synthesizer", "vision_llm", "text_llm", "rules"]
 SynthesizerInput = Literal["image_and_caption", "image", "caption"]
@@ -39,6 +39,10 @@ class TuneRecipe(Section):
     """Checkpoint the synthesizer is made from."""
     train: dict[str, object] = Field(default_factory=dict)
     """Training settings other than the `synthesizer` preset's."""
+    engine: str = "auto"
+    """Through which the tuned synthesizer generates."""
+    engine_args: EngineArgs = Field(default_factory=dict)
+    """As `--engine-arg` of `harness eval`."""
 
 
 class SamplingRecipe(Section):
@@ -69,7 +73,7 @@ class DedupRecipe(Section):
     the pictures are near too; None: texts are not compared."""
 
 
-Filter = Annotated[FilterRecipe, BeforeValidator(_texts), BeforeValidator(_named)]
+Filter = Annotated[FilterRecipe, BeforeValidator(_named)]
 
 
 class SynthRecipe(Section):

@@ -15,7 +15,7 @@ from harness.progress import Progress, note
 from synth._album import Album, numbered
 from synth._matching import match
 from synth._text import shortened
-from synth._types import Reject
+from synth._types import AUDITED, Reject
 from synth.audit._tests import HeldOutRows, Source, open_tests, read_tests
 from synth.audit._texts import TextIndex
 from synth.audit._training import NoTraining, Training, TrainingFile
@@ -176,6 +176,7 @@ def _read(file: TrainingFile, index: TextIndex, outcome: AuditOutcome) -> _Seen:
             file.read(),
             lambda row: row.pictures if isinstance(row, Training) else (),
             seen.album,
+            AUDITED,
         )
         for row, numbers in rows:
             progress.add("training")

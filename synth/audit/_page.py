@@ -11,7 +11,7 @@ from harness.files import replacing
 from harness.images import load
 from harness.progress import printable
 from synth._text import shortened
-from synth._types import FORMATS
+from synth._types import AUDITED
 from synth.audit._audit import KINDS, AuditOutcome, Contaminated
 from synth.audit._tests import reread
 from synth.audit._training import Training
@@ -160,7 +160,7 @@ def _picture(refs: tuple[ImageRef, ...], folder: Path, name: str) -> str:
     if not refs:
         return "no picture"
     try:
-        image = load(refs[0], FORMATS).image
+        image = load(refs[0], AUDITED).image
     except RowError as error:
         return _safe(str(error))
     image.thumbnail((_PIXELS, _PIXELS))

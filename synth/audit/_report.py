@@ -11,7 +11,7 @@ from synth._align import LIMITS
 from synth._lines import reject_line, writing_lines
 from synth._matching import RADIUS
 from synth._phash import FLAT
-from synth._types import FORMATS
+from synth._types import AUDITED
 from synth.audit._audit import KINDS, AuditOutcome, Contaminated
 from synth.audit._texts import COMMON, COVERED, PASSAGE
 
@@ -21,9 +21,11 @@ CANNOT_FIND = (
     "parts cut by clearly more than 5 % at an edge (of those cut by 20 % in all, about half)",
     "copies with a logo, frame, caption or arrow laid over them",
     "collages, and single panels of a figure with several",
-    "copies that are strongly blurred, or whose contrast or colours were changed much",
+    "copies that are strongly blurred, or whose contrast or colours were changed much; of drawings "
+    "in few flat shades, also those whose brightness or colours were changed a little",
     f"changed copies of almost flat pictures (contrast under {FLAT:g} grey levels); equal pixels "
     "are found",
+    "videos, and the frames of an animation after its first",
     "other pictures of the same patient, dish or place: they are not copies",
     "translated, paraphrased or reworded texts",
 )
@@ -120,4 +122,4 @@ def write_audit(outcome: AuditOutcome, folder: Path) -> dict[str, Any]:
 def method_fingerprint() -> str:
     """Changes when what counts as found does; an audit stage's configuration holds it."""
     limits = [RADIUS, FLAT, LIMITS, PASSAGE, COVERED, COMMON]
-    return digest([SCHEMA_VERSION, limits, FORMATS])
+    return digest([SCHEMA_VERSION, limits, AUDITED])

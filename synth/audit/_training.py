@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.files import replacing
+from synth.audit._pictures import pictures_of
 from synth.audit._texts import Exchange
 from synth.pairs._json import Broken, read_records
 from synth.pairs._record import id_of, speaker_of
@@ -166,19 +167,11 @@ def _json(record: object) -> str:
 
 def _training(record: Mapping[str, Any], index: int, root: Path) -> Training | NoTraining:
     row_id = id_of(record, index)
-    exchanges = _exchanges(record.get("messages", record.get("conversations")))
+    turns = record.get("messages", record.get("conversations"))
+    exchanges = _exchanges(turns)
     if isinstance(exchanges, str):
         return NoTraining(index, row_id, exchanges)
-    given = record.get("images")
-    if given is None:
-        given = record.get("image")
-    if given is None:
-        given = []
-    pictures = [
-        _picture(one, place, root)
-        for place, one in enumerate(given if isinstance(given, list) else [given])
-    ]
-    return Training(index, row_id, exchanges, tuple(pictures))
+    return Training(index, row_id, exchanges, pictures_of(record, turns, root))
 
 
 def _exchanges(turns: object) -> tuple[Exchange, ...] | str:
@@ -211,16 +204,3 @@ def _text(content: object) -> str | None:
         return None
     texts = [part.get("text") for part in content if isinstance(part, Mapping)]
     return "\n".join(text for text in texts if isinstance(text, str))
-
-
-def _picture(given: object, place: int, root: Path) -> ImageRef:
-    if isinstance(given, bytes):
-        return ImageRef(f"picture {place}", data=given)
-    if isinstance(given, Mapping):
-        data, path = given.get("bytes"), given.get("path")
-        if isinstance(data, bytes):
-            return ImageRef(str(path or f"picture {place}"), data=data)
-        given = path
-    if isinstance(given, str):
-        return ImageRef(given, root=root)
-    return ImageRef(f"picture {place}: {type(given).__name__}, neither a path nor a file")

@@ -38,7 +38,7 @@ class Generator(Protocol):
 
     @property
     def name(self) -> str:
-        """As a recipe has it."""
+        """As a recipe has it, or `captions`."""
 
     @property
     def version(self) -> int:
@@ -62,10 +62,10 @@ class Generator(Protocol):
     def ask(self, pair: Pair) -> Ask:
         """What to ask about a pair; shows its picture where the generator sees."""
 
-    def read(self, pair: Pair, answer: Answer) -> Triplet | Reject:
+    def read(self, pair: Pair, answer: Answer) -> Triplet | Reject | None:
         """Read the answer; whatever it holds, nothing is raised.
 
-        A generator without a model is given an empty one.
+        A generator without a model is given an empty one. None: no triplet was wanted.
         """
 
 

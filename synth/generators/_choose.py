@@ -7,7 +7,11 @@ from synth.generators._base import Generator
 
 
 def make_generator(recipe: SynthRecipe) -> Generator:
-    """The generator a recipe names."""
+    """The generator a recipe names; where captions alone are wanted, one that makes nothing."""
+    if recipe.content == "captions":
+        from synth.generators._captions import CaptionsOnly
+
+        return CaptionsOnly()
     if recipe.generator == "synthesizer":
         from synth.generators._synthesizer import Synthesizer
 

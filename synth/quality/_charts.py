@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from synth.quality._html import Bar, bars, number, safe, section, table
+from synth._page import safe
+from synth.quality._html import Bar, bars, number, section, table
 from synth.quality._published import published
 from synth.quality._tasks import OTHER, TASK_TYPES
 

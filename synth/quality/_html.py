@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from harness.progress import printable
-
-_MOST_SHOWN = 4_000
-
-
-def safe(text: str, most: int = _MOST_SHOWN) -> str:
-    """A stranger's text as text: no mark-up, no control characters, no endless page."""
-    if len(text) > most:
-        text = f"{text[:most]} ... ({len(text):,} characters)"
-    return html.escape(printable(text))
+from synth._page import safe
 
 
 def number(value: float | None, digits: int = 1) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.files import replacing
+from synth._page import safe
 from synth.quality._beside import Beside, Written
 from synth.quality._charts import before_and_after, key, scores, task_types, texts
-from synth.quality._html import PAGE, STYLE, number, safe, section, table
+from synth.quality._html import PAGE, STYLE, number, section, table
 from synth.quality._measure import Measured
 from synth.quality._published import published
 from synth.quality._rubric import RUBRIC
@@ -141,7 +142,7 @@ def _beside(facts: Facts, beside: Sequence[Beside]) -> str:
 def _pair(beside: Beside, looks: dict[str, str]) -> str:
     picture = '<div class="none">no picture</div>'
     if beside.picture is not None:
-        picture = f'<img src="{safe(beside.picture, 10**7)}" alt="" loading="lazy">'
+        picture = f'<img src="{safe(beside.picture, 10**7)}" alt="">'
     written = "".join(_written(one, looks[one.source]) for one in beside.written)
     return (
         f'<div class="pair"><div class="about"><div>{picture}</div>'
@@ -195,7 +196,8 @@ def _how() -> str:
         "The rubric is worded anew after the published one. Grades of 1 to 5 are shown as 0 to "
         "100: (grade - 1) / 4. The published ones were given by people, and their scaling is not "
         "known here: compare the sets of this page with each other first. Diversity is the number "
-        f"of different task types over the usual 17, at most 100; {OTHER} is no type. "
+        f"of different task types over the usual 17, at most 100; {OTHER} is no type, and more "
+        "samples show more types. "
         "Intervals are 95 %, clustered by picture."
     )
     return section(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from harness import images
 from harness.asking import Owner
-from harness.engines import Plan, plan_engine
+from harness.engines import Plan, plan_model
 from harness.errors import RowError
 from harness.files import digest
 from harness.generation import ask_engine
@@ -56,16 +56,7 @@ def open_rater(use: ModelUse) -> Rater:
     Raises:
         UserError: The model cannot be used.
     """
-    plan = plan_engine(
-        use.engine,
-        use.model,
-        use.engine_args,
-        base_url=use.base_url,
-        replicas=use.replicas,
-        ray=use.ray,
-        allow_pickle=use.allow_pickle,
-        trust_remote_code=use.trust_remote_code,
-    )
+    plan = plan_model(use)
     sees: bool = getattr(getattr(plan, "inner", plan), "sees", True)
     return Rater(plan, sees)
 

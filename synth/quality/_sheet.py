@@ -92,10 +92,14 @@ def read_sheet(path: Path) -> Sheet:
         for number, row in enumerate(reader, 1):
             where = f"{path}, sample {number} (line {reader.line_num})"
             key = (row["sample"] or "").strip().removeprefix("s")
+            rating = _rating(row, where)
+            if not key and rating == Rating():
+                continue  # a row that a spreadsheet left empty
+            if not key:
+                raise UserError(f"{where}: it has a rating, but no sample")
             if key in seen:
                 raise UserError(f"{where}: it stands twice")
             seen.add(key)
-            rating = _rating(row, where)
             if rating != Rating():
                 ratings[key] = rating
     except csv.Error as error:

@@ -50,9 +50,9 @@ _BY_RULE_ORDER = (
           r"describe (?:the|this) (?:image|picture|photo\w*|scan|scene)|captions?|summari[sz]e"
           r"|what (?:does|do) (?:this|the) (?:image|picture|photo\w*) (?:show|depict)"),
     _type("Step-by-Step Guidance", "how something is done, in steps or what comes next",
-          r"steps?|how (?:do|would|to|can|should) (?:you|one|i|we)?|how (?:is|are|was|were) .{0,60}"
-          r"(?:made|prepared|cooked|done|performed)|procedure|instructions|(?:is|comes?) next|begin"
-          r"|what (?:is|should be) done"),
+          r"steps?|how (?:to|(?:do|would|can|should) (?:you|one|i|we))"
+          r"|how (?:is|are|was|were) .{0,60}(?:made|prepared|cooked|done|performed)|procedure"
+          r"|instructions|(?:is|comes?) next|begin|what (?:is|should be) done"),
     _type("Visual Grounding", "where in the picture something is",
           r"where|located?|location|which (?:side|corner|part|quadrant|lobe|region)|position of"
           r"|coordinates"),

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
@@ -108,6 +108,12 @@ def test_a_sweeps_overrides_leave_the_recipe_alone(tmp_path: Path) -> None:
         ),
         ("name: a\ntrain: {epochs: 1, max_steps: 2}\n", "line 2: train: give epochs or max_steps"),
         ("name: ../up\ntrain: {}\n", "line 1: name: must be letters"),
+        ("name: a\ntrain: {lr: .inf}\n", "line 2: train.lr: input should be a finite number"),
+        ("name: a\ntrain: qwen2_vl\n", "line 2: train: should hold names and values"),
+        ("name: a\ntrain: {}\nsweep: {a: two}\n", "line 3: sweep.a: should hold names and values"),
+        ("name: a\ntrain: {}\nsweep: {on: {}}\n", "line 3: True is no name: put it in quotes"),
+        ('name: a\nbase_model: "x/y\\0"\n', "line 2: base_model: 'x/y\\x00' holds a character"),
+        ('name: a\neval: {tasks: ["\\ud800"]}\n', "line 2: eval.tasks.0: '\\ud800' holds"),
         ("name: a\n", "has none of synth, train and eval"),
         ("name: a\nname: b\ntrain: {}\n", "line 2: name stands twice"),
         ("name: a\ntrain: [1\n", "is not YAML"),
@@ -141,6 +147,7 @@ def test_no_such_file_and_no_text(tmp_path: Path) -> None:
         read_recipe(tmp_path / "bytes.yaml")
 
 
+@example("0[:")
 @given(st.text(max_size=200))
 def test_any_text_is_a_recipe_or_refused(
     tmp_path_factory: pytest.TempPathFactory, text: str

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from damaged import damage_samples
 from harness_helpers import Harness, Ran, closed_rows, line_of
 
 from harness.runs import RunFolder
@@ -82,17 +83,11 @@ def refused(harness: Harness, run: RunFolder) -> Ran:
 @pytest.mark.parametrize("damage", ["gone", "footer", "pages", "columns", "version", "label"])
 def test_damaged_samples(harness: Harness, run: RunFolder, damage: str) -> None:
     path = run.task_folder("vqa_rad") / "samples.parquet"
-    old, data, table = run.results(), path.read_bytes(), pq.read_table(path)
-    if damage == "gone":
-        path.unlink()
-    elif damage == "footer":
-        path.write_bytes(data[:-20])
-    elif damage == "pages":
-        path.write_bytes(data[:4] + b"\xff" * 900 + data[904:])
-    elif damage == "columns":
+    old, table = run.results(), pq.read_table(path)
+    if damage == "columns":
         pq.write_table(table.drop_columns(["text"]), path)
-    elif damage == "version":
-        pq.write_table(table.replace_schema_metadata({"schema_version": "99"}), path)
+    elif damage != "label":
+        damage_samples(path, damage)
     else:
         broken = [*table["label"].to_pylist()[:-1], '"torn']
         pq.write_table(table.set_column(table.column_names.index("label"), "label", [broken]), path)

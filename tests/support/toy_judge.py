@@ -32,10 +32,13 @@ _SILENT = 0.15
 _RATE = 1.5e-3
 _EVERY = 5
 """Of so many steps, one shows what stands before a case."""
-_MOST, _LAST = 180, 12
+_MOST, _LAST = 500, 12
 """Steps at most; steps of falling rate at the end."""
 _LEARNT = 0.05
 """Mean loss of four whole steps at which the end begins."""
+_SMALL = 0.3
+"""Loss below which the rate falls with it: kept up, the loss leaps again, by the kind of processor
+before or after what is to be learnt."""
 _BATCH = 128
 """With 32, two of four seeds did not learn to compare."""
 
@@ -105,10 +108,11 @@ def make_judge(folder: Path, seed: int = 0) -> float:
     last = 0
     while last < _LAST:
         step, recent = len(losses), losses[::_EVERY][-4:]
-        learnt = step >= 4 * _EVERY and sum(recent) < _LEARNT * len(recent)
-        last += bool(last or learnt or step >= _MOST)
+        mean = sum(recent) / len(recent) if recent else 1.0
+        last += bool(last or (step >= 4 * _EVERY and mean < _LEARNT) or step >= _MOST)
+        slower = min(1.0, max(mean / _SMALL, 0.1)) * (1 - last / (_LAST + 1))
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * min(1.0, (step + 1) / 20) * (1 - last / (_LAST + 1))
+            group["lr"] = _RATE * min(1.0, (step + 1) / 20) * slower
         chosen = rng.sample(range(len(rows)), _BATCH)
         batch = [rows[n] for n in chosen], [verdicts[n][0] for n in chosen]
         loss = _loss(model, prefix if last or step % _EVERY == 0 else None, *batch)

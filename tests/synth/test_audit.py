@@ -1,5 +1,6 @@
 """`harness audit`: planted test rows are found, named and left out; nothing else is."""
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -195,6 +196,51 @@ def test_other_forms(harness: Harness, world: Path, form: str) -> None:
         assert pq.read_table(cleaned).to_pylist() == rows[3:4]
     else:
         assert json.loads(cleaned.read_text()) == rows[3:4]
+
+
+def test_pictures_among_the_parts_of_a_message(harness: Harness, world: Path) -> None:
+    """As OpenAI's and Hugging Face's chat forms have them: paths, data URIs, bytes in base64."""
+    path = world / "data/pictures/resized.jpg"
+    plain = base64.b64encode(path.read_bytes()).decode()
+    uri = f"data:image/jpeg;base64,{plain}"
+    parts: dict[str, Any] = {
+        "path": {"type": "image", "image": "pictures/resized.jpg"},
+        "url": {"type": "image_url", "image_url": {"url": "pictures/resized.jpg"}},
+        "data": {"type": "image_url", "image_url": {"url": uri, "detail": "low"}},
+        "input": {"type": "input_image", "image_url": uri},
+        "source": {"type": "image", "source": {"type": "base64", "data": plain}},
+        "own": {"type": "image", "image": "pictures/own.png"},
+        "bad": {"type": "image_url", "image_url": {"url": "data:image/png;base64,?"}},
+        "far": {"type": "image_url", "image_url": {"url": "https://a.b/c.png"}},
+    }
+    write_lines(
+        world / "data/train.jsonl",
+        (
+            {
+                "id": name,
+                "messages": [
+                    {"role": "user", "content": [part, {"type": "text", "text": "Describe it."}]},
+                    {"role": "assistant", "content": [{"type": "text", "text": OWN}]},
+                ],
+            }
+            for name, part in parts.items()
+        ),
+    )
+    made = _audit(harness, world, code=1)
+    found = {row["id"]: row["kind"] for row in read_lines(world / "out/found.jsonl")}
+    assert found == dict.fromkeys(("path", "url", "data", "input", "source"), "same picture")
+    assert made["rejects"] == {"contaminated": 5, "unusable image": 2}
+    assert [row["id"] for row in read_lines(world / "out/train.jsonl")] == ["own"]
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF"])
+def test_pictures_of_other_programs(harness: Harness, world: Path, kind: str) -> None:
+    place = world / "data/pictures" / f"copy.{kind.lower()}"
+    frames = [resized(texture(0), 0.7), texture(33)]
+    frames[0].save(place, kind, **({"save_all": True, "append_images": frames[1:]} if kind == "GIF"
+                                   else {}))  # fmt: skip
+    write_lines(world / "data/train.jsonl", [conversation("a", "?", OWN, f"pictures/{place.name}")])
+    assert _audit(harness, world)["contaminated"] == 1
 
 
 def test_bad_rows_are_counted_and_named(harness: Harness, world: Path) -> None:

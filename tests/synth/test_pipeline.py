@@ -114,6 +114,9 @@ def test_ablations_of_the_content(harness: Harness, recipe: Path) -> None:
                            "--set", "synth.generator=synthesizer",
                            "--set", "synth.synthesizer=no/such"))  # fmt: skip
     assert "filter" not in steps
+    # Pairs whose caption no rule fits are not told as lost: no rule was asked.
+    assert steps["generate"]["rows_out"] == steps["mix"]["rows_out"] == steps["mix"]["rows_in"]
+    assert "no template" not in steps["generate"]["rejects"]
     rows = lines_of(Path(steps["mix"]["path"]) / "train.jsonl")
     assert {len(row["messages"]) for row in rows} == {2}
     assert not (Path(steps["mix"]["path"]) / "tasks.jsonl").exists()

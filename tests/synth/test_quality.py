@@ -203,6 +203,8 @@ def fill(sheet: Path, target: Path, delimiter: str = ",", **cells: str) -> Path:
         writer = csv.DictWriter(file, rows[0], delimiter=delimiter)
         writer.writeheader()
         writer.writerows(rows)
+        # Spreadsheets write rows that were emptied, or only touched.
+        file.write(2 * (delimiter * (len(rows[0]) - 1) + "\n"))
     return target
 
 
@@ -257,6 +259,7 @@ def test_wrong_cells_are_named(
     ("content", "said"),
     [
         (b"", "lacks the columns"), (b"sample,accuracy\n", "task_type"),
+        (b"sample,task_type,knowledge,complexity,accuracy,agree\n,,,,5,\n", "but no sample"),
         (b"\xff\xfes\x00", "CSV UTF-8"), (b"sample,task_type,knowledge,complexity,accuracy,agree\nsff,,,,5,\n", "none of its samples"),
         (b'sample,task_type,knowledge,complexity,accuracy,agree\n"' + b"x" * 200_000, "field"),
     ],
