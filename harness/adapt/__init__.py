@@ -4,7 +4,8 @@ Every stage is a command of its own process (`harness eval`, `harness synth`, `h
 nothing here imports synthesis or training, and an engine's memory is given back before the next.
 """
 
-from harness.adapt._checks import Tools
+from harness.adapt._inputs import Tools
+from harness.adapt._processes import StageFailed
 from harness.adapt._run import AdaptOptions, run_adapt
 
-__all__ = ["AdaptOptions", "Tools", "run_adapt"]
+__all__ = ["AdaptOptions", "StageFailed", "Tools", "run_adapt"]

@@ -127,15 +127,27 @@ def print_sweep(groups: Sequence[Group], failed: Mapping[str, str]) -> None:
 
 
 def _print_table(screen: Any, each: SweepTable) -> None:
-    shown = grid(each.protocol, each.columns)
-    for label, row in zip(each.labels, each.scores, strict=True):
-        styles = ["", *("bold" if c.best else "" for c in row)]
-        add_row(shown, (label, *(f"{c.text}{'°' if c.best else ''}" for c in row)), styles)
-    screen.print()
-    screen.print(shown)
-    shown = grid(f"minus {each.labels[0]}", each.columns)
-    for label, row in zip(each.labels[1:], each.differences, strict=True):
-        styles = ["", *("bold" if c.shown else "" for c in row)]
-        add_row(shown, (label, *(c.difference for c in row)), styles)
+    scores = [
+        [(f"{c.text}{'°' if c.best else ''}", "bold" if c.best else "") for c in row]
+        for row in each.scores
+    ]
+    changes = [[(c.difference, "bold" if c.shown else "") for c in row] for row in each.differences]
+    _print_cells(screen, each.protocol, each.labels, each.columns, scores)
+    _print_cells(screen, f"minus {each.labels[0]}", each.labels[1:], each.columns, changes)
+
+
+def _print_cells(
+    screen: Any,
+    title: str,
+    labels: Sequence[str],
+    columns: Sequence[str],
+    cells: Sequence[Sequence[tuple[str, str]]],
+) -> None:
+    """Print a table, a line a variant, or the other way round where that is narrower."""
+    if len(labels) < len(columns):
+        labels, columns, cells = columns, labels, list(zip(*cells, strict=True))
+    shown = grid(title, columns)
+    for label, row in zip(labels, cells, strict=True):
+        add_row(shown, (label, *(text for text, _ in row)), ["", *(style for _, style in row)])
     screen.print()
     screen.print(shown)

@@ -26,7 +26,7 @@ _COMMANDS = {
     "adapt": ("harness.cli.adapt", "Synthesize, train, evaluate, compare: the whole loop."),
     "audit": ("harness.cli.audit", "Find test rows in training data, and leave them out."),
     "leaderboard": ("harness.cli.leaderboard", "Look at runs and rows in a browser."),
-    "demo": ("harness.cli.demo", "Try everything with a tiny model and drawn rows."),
+    "demo": ("harness.cli.demo", "Run the whole loop on a toy domain, without a network."),
     "doctor": ("harness.cli.doctor", "Show what is installed and what is missing."),
 }
 

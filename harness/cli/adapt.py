@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from harness.adapt import Tools
+    from harness.adapt import StageFailed, Tools
 
 
 @click.command("adapt", context_settings={"show_default": True})
@@ -43,19 +43,24 @@ def adapt(
     """
     if dry_run:
         _keep_off_the_network()
-    from harness.adapt import AdaptOptions, run_adapt
-    from harness.adapt._processes import StageFailed
-    from harness.progress import note
+    from harness.adapt import AdaptOptions, StageFailed, run_adapt
     from harness.recipes import read_recipe
 
     options = AdaptOptions(work=work, dry_run=dry_run, as_json=as_json)
     try:
         ctx.exit(run_adapt(read_recipe(recipe, overrides), options, tools()))
     except StageFailed as error:
-        note(f"error: {error.message}")
-        if error.hint:
-            note(f"  {error.hint}")
-        ctx.exit(error.code)
+        ctx.exit(said(error))
+
+
+def said(error: StageFailed) -> int:
+    """Tell that a stage failed; gives its exit code."""
+    from harness.progress import note
+
+    note(f"error: {error.message}")
+    if error.hint:
+        note(f"  {error.hint}")
+    return error.code
 
 
 def _keep_off_the_network() -> None:
@@ -68,10 +73,17 @@ def _keep_off_the_network() -> None:
 def tools() -> Tools:
     """What synthesis and training check and plan, each imported when it is asked."""
     from harness.adapt import Tools
-    from harness.cli._adapt_tools import check_preset, pairs_of, plan_synth, plan_train
+    from harness.cli._adapt_tools import (
+        check_preset,
+        pairs_of,
+        plan_synth,
+        plan_train,
+        tune_section,
+    )
 
     return Tools(
         check_preset=check_preset,
+        tune_section=tune_section,
         open_pairs=pairs_of,
         plan_synth=plan_synth,
         plan_train=plan_train,

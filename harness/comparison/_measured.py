@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.comparison._paired import (
-    NO_CHANGE,
     PairedEstimate,
     average_difference,
     difference_of,
@@ -19,7 +18,7 @@ from harness.comparison._runs import Column
 from harness.statistics import Codes, Floats, Sample
 from tasks import GROUPS
 
-_EXACT = "same on every row, so without an error of their own"
+_FLAT = "no spread, so without an error of their own"
 ALL = "all"
 """Name of the average over all columns."""
 BORROWED = "lmms_eval"
@@ -91,21 +90,19 @@ class Averaged:
         if self.missing or none:
             return without_error(f"not compared: {', '.join((*self.missing, *none))}")
         found = average_difference([m.sample(i, j) for m in self.columns], resample=resample)
-        silent = [
-            name for name, part in parts.items() if part.stderr is None and part.reason != NO_CHANGE
-        ]
-        same = [name for name, part in parts.items() if part.reason == NO_CHANGE]
-        if same and not silent and found.stderr is not None:
-            # Clusters without any change add nothing to the average's error; that is said.
-            return found._replace(warnings=(*found.warnings, f"{_EXACT}: {', '.join(same)}"))
-        if silent and found.stderr is not None:
-            # A column that shows no error of its own would count as exact in the average's.
-            return without_error(
-                f"no error can be estimated for: {', '.join(silent)}",
-                difference=found.difference,
-                n=found.n,
-                clusters=found.clusters,
-            )
+        flat = {name: part for name, part in parts.items() if part.stderr is None}
+        if flat and found.stderr is not None:
+            single = [name for name, part in flat.items() if part.clusters < 2]
+            if single:
+                return without_error(
+                    f"no error can be estimated for: {', '.join(single)}",
+                    difference=found.difference,
+                    n=found.n,
+                    clusters=found.clusters,
+                )
+            # The clustered error of the whole average holds: no cluster differs in these. Said, as
+            # a column at its ceiling looks more certain than it is.
+            return found._replace(warnings=(*found.warnings, f"{_FLAT}: {', '.join(flat)}"))
         return found
 
 

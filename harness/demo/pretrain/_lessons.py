@@ -32,7 +32,8 @@ DESCRIBE = (
 _READ = ("Read this.", "Describe the image.", "Read the text.")
 _SO = ("So the answer is", "Therefore, the answer is", "The answer is therefore")
 _IN_SHORT = ("{}", "In short: {}")
-_IN_FULL = ("{}", "{} Please explain.")
+_IN_FULL = "{} Please explain."
+_MIX = (0.15, 0.35, 0.1, 0.4)
 _WORDS = sorted(
     {*words.KINDS, *words.THINGS, *words.VIEWS, *words.BANDS, *words.MARKS}
     | {*words.NUMBERS, *words.SIDES}
@@ -62,18 +63,24 @@ def base_lesson(rng: Random, known: Sequence[str] = _WORDS) -> Lesson:
         rng: Draws it.
         known: Words to repeat.
     """
-    kind = rng.choices(range(4), (0.15, 0.4, 0.2, 0.25))[0]
+    kind = rng.choices(range(4), _MIX)[0]
     if kind == 0:
-        return repeat(rng, known)
+        return repeat(rng, known, captions=0.4)
     return (read, look_and_tell, look_and_answer)[kind - 1](rng)
 
 
-def repeat(rng: Random, known: Sequence[str] = _WORDS) -> Lesson:
-    """Say again what was said: how copying is learnt, and every word's meaning as a word."""
-    if rng.random() < 0.5:
-        text = " ".join(rng.sample(known, rng.randint(3, 12)))
-    else:
+def repeat(rng: Random, known: Sequence[str] = _WORDS, captions: float = 0.0) -> Lesson:
+    """Say again what was said: how copying is learnt, and every word's meaning as a word.
+
+    Args:
+        rng: Draws it.
+        known: Words to repeat, 4 to 24 of them.
+        captions: Share of captions among what is repeated.
+    """
+    if rng.random() < captions:
         text = caption(random_told(rng), rng)
+    else:
+        text = " ".join(rng.sample(known, rng.randint(4, 24)))
     said = (_user(rng.choice(_READ)), Turn("assistant", text, False))
     return Lesson(None, (*said, _user("Repeat it."), _answer(text)))
 
@@ -89,10 +96,9 @@ def read(rng: Random) -> Lesson:
     for _ in range(2):
         asked = any_question(told, others, rng, unsettled=0.08)
         reasons = f"{asked.informative} {rng.choice(_SO)} {asked.precise}."
-        exchanges = [(_IN_SHORT, asked.precise), (_IN_FULL, reasons)]
+        exchanges = [(rng.choice(_IN_SHORT), asked.precise), (_IN_FULL, reasons)]
         rng.shuffle(exchanges)
-        for ways, answer in exchanges:
-            way = rng.choice(ways)
+        for way, answer in exchanges:
             turns += [Turn("user", way.format(asked.instruction), True), _answer(answer)]
     return Lesson(None, tuple(turns))
 

@@ -33,7 +33,9 @@ TASKS = ("slake", "pathvqa", "vqa_rad", "pmc_vqa")
 """Tasks whose samples are drawn from the target domain."""
 _RANDOM_DOMAINS = 160
 _RANDOM_SHARE = 0.9
-_UNSETTLED = 0.08
+_UNSETTLED = 0.05
+_OPENLY = 0.4
+"""Share of open questions among those that the picture settles."""
 
 
 class Drawn(NamedTuple):
@@ -108,7 +110,7 @@ def seed_rows(count: int, seed: int) -> Iterator[Drawn]:
 def _seed_row(domain: Domain, place: int, source: str, rng: Random) -> Drawn:
     facts = random_facts(domain, rng)
     told = facts.told
-    asked = any_question(told, domain.kinds, rng, unsettled=_UNSETTLED)
+    asked = any_question(told, domain.kinds, rng, unsettled=_UNSETTLED, openly=_OPENLY)
     row = {
         "id": f"seed-{place:05d}",
         "caption": caption(told, rng if rng.random() < 0.5 else None),

@@ -155,15 +155,23 @@ def any_question(
     *,
     plain: float = 0.5,
     unsettled: float = 0.0,
+    openly: float = 3 / 7,
 ) -> Triplet:
-    """A question of any kind: each of the seven settled ones as often as the others."""
+    """A question of any kind.
+
+    Args:
+        told: The facts.
+        others: Kinds that may be suggested in the place of the right one.
+        rng: Picks all.
+        plain: How often a question's first wording is taken.
+        unsettled: Share of questions that no picture settles.
+        openly: Share of open ones among the others.
+    """
     if rng.random() < unsettled:
         return unsettled_question(told, rng)
-    place = rng.randrange(len(OPEN_ASPECTS) + len(ASPECTS))
-    if place < len(OPEN_ASPECTS):
-        return open_question(told, OPEN_ASPECTS[place], rng, plain=plain)
-    aspect = ASPECTS[place - len(OPEN_ASPECTS)]
-    return closed_question(told, aspect, others, rng, plain=plain)
+    if rng.random() < openly:
+        return open_question(told, rng.choice(OPEN_ASPECTS), rng, plain=plain)
+    return closed_question(told, rng.choice(ASPECTS), others, rng, plain=plain)
 
 
 def other_values(told: Told, aspect: Aspect, others: tuple[str, ...]) -> list[str]:

@@ -165,7 +165,7 @@ def test_sample_tasks_and_all_metrics(harness: Harness, tmp_path: Path) -> None:
     (warning,) = biomed["warnings"]
     assert "without an error of their own: slake open recall" in warning
     page = harness("compare", yes, no).out
-    assert "* biomed average: same on every row" in " ".join(page.split())
+    assert "* biomed average: no spread" in " ".join(page.split())
     page = harness("compare", yes, no).out
     assert "Left out, as only in A: nutrition5k." in page
     assert "fewer than 30 clusters" in page
