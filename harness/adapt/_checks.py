@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from harness.adapt._inputs import (
+    Tools,
+    base_of,
+    is_run,
+    missing_inputs,
+    refused,
+    uses_of,
+)
 from harness.adapt._variants import Variant
-from harness.engines import check_engine
+from harness.engines import check_settings
 from harness.errors import UserError
-from harness.recipes import EvalRecipe, ModelUse, Recipe, SynthRecipe, TrainRecipe
+from harness.recipes import EvalRecipe, SynthRecipe, TrainRecipe
 from harness.runs import RunFolder
 from tasks import resolve
-
-SERVED = ("openai", "constant", "majority")
-"""Engines whose model is no checkpoint."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tools:
-    """What the loop asks of synthesis and training without importing them: `harness.cli` does."""
-
-    check_preset: Callable[[TrainRecipe, str], object]
-    """Raises UserError where a preset is made for another `model_type`."""
-    open_pairs: Callable[[SynthRecipe], Any]
-    """Opens the pairs (`synth.pairs.Pairs`); raises UserError where there are none."""
-    plan_synth: Callable[[Recipe, Path], Sequence[Any]]
-    """The stages of a recipe's synthesis as they stand (`synth.estimating.Planned`)."""
-    plan_train: Callable[[Recipe, Path, Path | None, int | None], Any]
-    """Training as it stands, on a finished mixture's folder or on so many rows to come
-    (`harness.cli._adapt_tools.TrainPlan`)."""
 
 
 def check_variants(variants: Sequence[Variant], tools: Tools) -> list[str]:
@@ -53,26 +40,10 @@ def check_variants(variants: Sequence[Variant], tools: Tools) -> list[str]:
     for variant in variants:
         prefix = f"sweep.{variant.name}: " if variant.overrides else ""
         faults.update(dict.fromkeys(prefix + fault for fault in _faults(variant, tools)))
-        missing.update(dict.fromkeys(_missing(variant, tools)))
+        missing.update(dict.fromkeys(missing_inputs(variant, tools)))
     if faults:
         raise UserError("\n  ".join(faults))
     return list(missing)
-
-
-def base_of(recipe: Recipe) -> str | None:
-    """The checkpoint to adapt."""
-    return (recipe.train.base_model if recipe.train else None) or recipe.base_model
-
-
-def reference_of(recipe: Recipe) -> str | None:
-    """What the candidate is compared with: a model's reference or a run's folder; None: nothing."""
-    against = recipe.eval.compare_with if recipe.eval else None
-    return base_of(recipe) if against == "base" else against
-
-
-def is_run(reference: str) -> bool:
-    """Whether this names the folder of a run, not a model."""
-    return os.path.isfile(os.path.join(reference, "run.json"))  # noqa: PTH113, PTH118
 
 
 def _faults(variant: Variant, tools: Tools) -> Iterator[str]:
@@ -87,8 +58,8 @@ def _faults(variant: Variant, tools: Tools) -> Iterator[str]:
     yield from _data_faults(variant, recipe.train)
     yield from _eval_faults(variant, recipe.eval)
     if recipe.synth is not None:
-        yield from _refused("synth.audit", variant, lambda: _resolve(recipe.synth))
-    yield from _preset_faults(variant, recipe.train, tools)
+        yield from _synth_faults(variant, recipe.synth, tools)
+    yield from _preset_faults(variant, recipe.train, base_of(recipe), tools)
 
 
 def _data_faults(variant: Variant, train: TrainRecipe) -> Iterator[str]:
@@ -108,107 +79,83 @@ def _data_faults(variant: Variant, train: TrainRecipe) -> Iterator[str]:
         )
 
 
+def _synth_faults(variant: Variant, synth: SynthRecipe, tools: Tools) -> Iterator[str]:
+    if synth.audit:
+        yield from refused("synth.audit", variant, lambda: resolve(synth.audit))
+    for name, use in uses_of(synth):
+        check = partial(check_settings, use.engine, use.engine_args)
+        yield from refused(f"{name}.engine", variant, check)
+    if (tune := synth.tune) is None:
+        return
+    check = partial(check_settings, tune.engine, tune.engine_args)
+    yield from refused("synth.tune.engine", variant, check)
+    try:
+        section = tools.tune_section(tune, Path(), Path())
+    except UserError as error:
+        told = error.message.replace("synth.tune.train: ", "synth.tune.train.")
+        yield f"{variant.source.where(('synth', 'tune', 'train'))}: {told}"
+        return
+    name = "synth.tune.base_model"
+    yield from _preset_faults(variant, section, tune.base_model, tools, name)
+
+
 def _eval_faults(variant: Variant, recipe: EvalRecipe) -> Iterator[str]:
-    yield from _refused("eval.engine", variant, lambda: check_engine(recipe.engine))
+    check = partial(check_settings, recipe.engine, recipe.engine_args)
+    yield from refused("eval.engine", variant, check)
     for name, tasks in (("tasks", recipe.tasks), ("retention", recipe.retention)):
         if any("," in task for task in tasks):
             yield f"{variant.where(f'eval.{name}')}: a task's name holds a comma"
         elif tasks or name == "tasks":
-            yield from _refused(f"eval.{name}", variant, partial(resolve, tasks))
-    against = recipe.compare_with
-    if against is not None and is_run(against):
-        yield from _refused("eval.compare_with", variant, RunFolder(Path(against)).results)
+            yield from refused(f"eval.{name}", variant, partial(resolve, tasks))
     if recipe.engine == "openai":
         yield (
             f"{variant.where('eval.engine')}: openai asks a server, which does not have the "
             "candidate; take transformers or vllm"
         )
+    against = recipe.compare_with
+    if against is not None and is_run(against):
+        check = partial(_check_reference, RunFolder(Path(against)), recipe)
+        yield from refused("eval.compare_with", variant, check)
 
 
-def _refused(name: str, variant: Variant, check: Callable[[], object]) -> Iterator[str]:
+def _check_reference(run: RunFolder, recipe: EvalRecipe) -> None:
+    """A run that cannot be compared is found now, not when a candidate has been trained.
+
+    Raises:
+        UserError: It is not finished, or measured other tasks or rows.
+    """
+    run.results()
+    settings = run.read()["settings"]
+    for name, wanted in (("limit", recipe.limit), ("images", recipe.images)):
+        if settings.get(name) != wanted:
+            raise UserError(
+                f"{run.path} was made with {name}: {settings.get(name)}, and eval.{name} is "
+                f"{wanted}"
+            )
     try:
-        check()
-    except UserError as error:
-        last = name.rsplit(".", maxsplit=1)[-1]
-        told = error.message.removeprefix(f"{name}: ").removeprefix(f"{last}: ")
-        yield f"{variant.where(name)}: {told}" + (f" ({error.hint})" if error.hint else "")
+        tasks = resolve(recipe.tasks)
+    except UserError:
+        return  # told of above
+    known = settings.get("tasks")
+    common = [task for task in tasks if isinstance(known, Mapping) and task.id in known]
+    if not common:
+        names = ", ".join(known) if isinstance(known, Mapping) else "none"
+        raise UserError(f"{run.path} holds none of eval.tasks (it holds {names})")
+    for task in common:
+        if known[task.id].get("version") != task.version:
+            raise UserError(f"{run.path} was made with another version of {task.id}")
 
 
-def _resolve(synth: SynthRecipe | None) -> object:
-    return resolve(synth.audit) if synth is not None and synth.audit else None
-
-
-def _preset_faults(variant: Variant, train: TrainRecipe, tools: Tools) -> Iterator[str]:
+def _preset_faults(
+    variant: Variant, train: TrainRecipe, base: str | None, tools: Tools, name: str = "train.preset"
+) -> Iterator[str]:
     """Where the base is on this machine; a hub's is looked at when it has been fetched."""
     from harness.models import read_config
 
-    base = base_of(variant.recipe)
     if base is None or not Path(base).expanduser().is_dir():
         return
     try:
         model_type = str(read_config(Path(base).expanduser()).get("model_type"))
     except UserError:
-        return  # `_missing` names it
-    yield from _refused("train.preset", variant, lambda: tools.check_preset(train, model_type))
-
-
-def _missing(variant: Variant, tools: Tools) -> Iterator[str]:
-    """Inputs that are not there."""
-    recipe = variant.recipe
-    if recipe.synth is not None:
-        yield from _refused("synth.pairs", variant, lambda: tools.open_pairs(_pairs(recipe)))
-        if recipe.synth.tune is not None:
-            seed = recipe.synth.tune.seed_data
-            for name in ("data", "images", "captions"):
-                path = getattr(seed, name)
-                if path is not None and not path.expanduser().exists():
-                    where = variant.where(f"synth.tune.seed_data.{name}")
-                    yield f"{where}: no such file or folder: {path}"
-    for name, model in _models(recipe):
-        if model is not None and not _may_exist(model):
-            yield f"{variant.where(name)}: no such folder: {model}"
-    train = recipe.train
-    for name in ("data", "captions", "also"):
-        path = getattr(train, name, None)
-        if path is not None and not Path(path).expanduser().exists() and not _is_hub(path):
-            yield f"{variant.where(f'train.{name}')}: no such file: {path}"
-    for name in ("data", "retention_data"):
-        data = getattr(recipe.eval, name, None)
-        if data not in (None, "sample") and not Path(data).is_dir():
-            yield f"{variant.where(f'eval.{name}')}: no such folder: {data}"
-
-
-def _pairs(recipe: Recipe) -> SynthRecipe:
-    if recipe.synth is None:
-        raise ValueError("it has no synth section")
-    return recipe.synth
-
-
-def _models(recipe: Recipe) -> Iterator[tuple[str, str | None]]:
-    evaluating = recipe.eval is not None and recipe.eval.engine not in SERVED
-    yield "base_model", base_of(recipe)
-    if evaluating and (reference := reference_of(recipe)) != base_of(recipe):
-        yield "eval.compare_with", reference
-    synth = recipe.synth
-    if synth is None or synth.content == "captions":
-        return
-    if synth.tune is not None and synth.generator == "synthesizer":
-        yield "synth.tune.base_model", synth.tune.base_model
-    elif synth.generator != "rules":
-        yield f"synth.{synth.generator}", _checkpoint(getattr(synth, synth.generator))
-    yield "synth.filter", _checkpoint(synth.filter)
-
-
-def _checkpoint(use: ModelUse | None) -> str | None:
-    return None if use is None or use.engine in SERVED else use.model
-
-
-def _may_exist(model: str) -> bool:
-    """Whether it is a folder here, or might be on the hub."""
-    return Path(model).expanduser().is_dir() or _is_hub(model)
-
-
-def _is_hub(name: str) -> bool:
-    organisation, slash, rest = name.partition("/")
-    known = bool(organisation and slash and rest) and "/" not in rest.split("@")[0]
-    return known and not name.startswith((".", "~")) and not Path(organisation).is_dir()
+        return  # `missing_inputs` names it
+    yield from refused(name, variant, lambda: tools.check_preset(train, model_type))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.engines import Plan, plan_engine
+from harness.engines import Plan, plan_model
 from harness.errors import UserError
 from harness.planning import EvalOptions, Measured, open_tasks, planned_tasks, run_settings
 from harness.recipes import EvalRecipe
@@ -63,9 +63,7 @@ def plan_evaluation(section: EvalRecipe, model: str, tasks: Sequence[str]) -> Ev
         rows_told, why = _published(tasks, section.limit), briefly(error)
         return Evaluation("unknown", rows=rows_told, note=_rows_note(rows_told, why))
     try:
-        plan = plan_engine(
-            options.engine, model, options.engine_args, replicas=options.replicas, ray=options.ray
-        )
+        plan = plan_model(options)
     except UserError as error:
         return Evaluation("unknown", rows=rows, note=briefly(error))
     return _looked(options, plan, measured, rows)

@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from harness.adapt._checks import base_of, is_run, reference_of
 from harness.adapt._commands import (
     eval_command,
     retention_section,
@@ -19,6 +18,7 @@ from harness.adapt._commands import (
     train_command,
     write_together,
 )
+from harness.adapt._inputs import base_of, is_run, reference_of
 from harness.adapt._processes import Ended, StageFailed
 from harness.adapt._stages import (
     StageDone,

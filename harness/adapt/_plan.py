@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.adapt._checks import Tools, base_of, is_run, reference_of
 from harness.adapt._commands import retention_section, synth_stages
 from harness.adapt._evaluations import Evaluation, briefly, plan_evaluation
+from harness.adapt._inputs import Tools, base_of, is_run, reference_of
 from harness.adapt._pages import duration
 from harness.adapt._variants import Variant
 from harness.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.adapt._checks import base_of
+from harness.adapt._inputs import base_of
 from harness.adapt._loop import Candidate
 from harness.adapt._stages import StageDone, read_record
 from harness.adapt._verdict import (
@@ -46,7 +46,9 @@ def make_report(candidate: Candidate) -> dict[str, Any]:
             "tasks": {protocol: headline(main, protocol) for protocol in _protocols(main)},
             "first_stage": headline(first) if first else None,
             "general_ability": general_ability(kept),
-            "test_rows": contamination(audit),
+            "test_rows": contamination(
+                audit, others=unaudited(candidate), tasks=_measured(candidate)
+            ),
         },
         "comparisons": {
             "tasks": main.found,
@@ -83,6 +85,22 @@ def audit_of(candidate: Candidate) -> dict[str, Any] | None:
         return None
     found = read_record(stage.folder).get("audit")
     return dict(found) if isinstance(found, Mapping) else None
+
+
+def unaudited(candidate: Candidate) -> list[str]:
+    """Training data that the recipe's audit has not seen, in words."""
+    train = candidate.variant.recipe.train
+    if train is None:
+        return []
+    two = train.stages != "single"
+    files = {"data": train.data, "captions": train.captions if two else None, "also": train.also}
+    return [f"train.{name} ({file})" for name, file in files.items() if file is not None]
+
+
+def _measured(candidate: Candidate) -> list[str]:
+    """Tasks that the candidate was evaluated on."""
+    lines = candidate.run.results()["results"] if candidate.run else []
+    return list(dict.fromkeys(line["task"] for line in lines))
 
 
 def cost_of(stages: Sequence[StageDone]) -> dict[str, Any]:

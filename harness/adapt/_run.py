@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.adapt._attach import attach
-from harness.adapt._checks import Tools, check_variants
+from harness.adapt._checks import check_variants
+from harness.adapt._inputs import Tools
 from harness.adapt._loop import Candidate, Loop
 from harness.adapt._processes import StageFailed, run_command
 from harness.adapt._report import make_report

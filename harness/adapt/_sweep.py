@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.adapt._loop import Candidate
@@ -86,17 +85,24 @@ class Group(NamedTuple):
 
 
 def groups_of(candidates: Sequence[Candidate]) -> list[Group]:
-    """Tables of all variants; those with another reference (another base) have their own.
+    """Tables of all variants; those with another reference, or other rows, have their own.
 
     Raises:
-        UserError: Runs of one reference measured other rows.
+        UserError: Runs cannot be compared.
     """
-    found: dict[Path | None, list[Candidate]] = {}
+    found: dict[tuple[object, ...], list[Candidate]] = {}
     for each in candidates:
         place = each.reference.path.resolve() if each.reference else None
-        found.setdefault(place, []).append(each)
+        found.setdefault((place, *_rows_asked(each)), []).append(each)
     rows = [_rows_of(mine) for mine in found.values()]
     return [Group(each, _tables_of(each)) for each in rows]
+
+
+def _rows_asked(candidate: Candidate) -> tuple[object, ...]:
+    """Settings of `eval:` that determine the rows."""
+    section = candidate.variant.recipe.eval
+    names = ("tasks", "data", "limit", "images")
+    return tuple(getattr(section, name) for name in names) if section is not None else ()
 
 
 def _tables_of(rows: Sequence[Row]) -> list[SweepTable]:

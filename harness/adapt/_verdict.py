@@ -130,8 +130,30 @@ def general_ability(retention: Compared | None, protocol: str = "paper") -> str:
     return "; ".join(told) + "."
 
 
-def contamination(audit: Mapping[str, Any] | None) -> str:
-    """Whether training data touched the test rows, as a sentence."""
+def contamination(
+    audit: Mapping[str, Any] | None, *, others: Sequence[str] = (), tasks: Sequence[str] = ()
+) -> str:
+    """Whether training data touched the test rows, in sentences.
+
+    Args:
+        audit: Counts of the audit; None if there was none.
+        others: What was trained on without an audit, in words.
+        tasks: The tasks that the candidate is measured on.
+    """
+    told = [_audited(audit)]
+    if audit is not None:
+        known = {task["id"] for task in audit["tasks"]}
+        if left := [task for task in tasks if task not in known]:
+            told.append(f"Not compared with the test rows of {', '.join(left)}.")
+    if others:
+        told.append(
+            f"Trained on without an audit: {', '.join(others)} (`harness audit FILE --tasks ...` "
+            "looks for test rows)."
+        )
+    return " ".join(told)
+
+
+def _audited(audit: Mapping[str, Any] | None) -> str:
     if audit is None:
         return "Not audited: no task was named under `synth.audit`."
     tasks = ", ".join(task["id"] for task in audit["tasks"])

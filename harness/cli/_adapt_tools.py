@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.adapt._pages import duration
 from harness.errors import UserError
-from harness.recipes import Recipe, SynthRecipe, TrainRecipe
+from harness.recipes import Recipe, SynthRecipe, TrainRecipe, TuneRecipe
 
 # Table of the published recipe: hours on 8 A100 with 80 GB for 510,000 pairs, one epoch.
 _PUBLISHED_HOURS = {"llava_v1_6": 23.0, "qwen2_vl": 4.0, "llama3_2_vision": 31.0}
@@ -35,6 +35,13 @@ def check_preset(recipe: TrainRecipe, model_type: str) -> object:
     from training.presets import check_preset as check
 
     return check(recipe, model_type)
+
+
+def tune_section(tune: TuneRecipe, data: Path, images: Path) -> TrainRecipe:
+    """The `train:` section that tunes a synthesizer, or refuse its settings."""
+    from synth._tuning import tune_section as section
+
+    return section(tune, data, images)
 
 
 def pairs_of(recipe: SynthRecipe) -> Any:

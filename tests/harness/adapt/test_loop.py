@@ -24,7 +24,11 @@ def report_of(ran: Ran) -> dict[str, Any]:
 
 @pytest.fixture
 def recipe(tiny_models: dict[str, Path], tmp_path: Path) -> Path:
-    return write_recipe(tmp_path, tiny_models["qwen2_vl"], eval={"retention": ["nutrition5k"]})
+    folder = tmp_path / "soups, größer: 100 %"
+    folder.mkdir()
+    base = folder / "base = ä"
+    base.symlink_to(tiny_models["qwen2_vl"])
+    return write_recipe(folder, base, eval={"retention": ["nutrition5k"]})
 
 
 def test_the_loop_ends_in_a_verdict_and_stands(
@@ -98,7 +102,7 @@ def test_a_sweep_shares_what_it_can_and_ends_in_a_table(
     assert {table["protocol"] for table in group["tables"]} == {"paper", "strict"}
     work = Path("work/soup")
     found = {name: len([*work.glob(f"{name}-*")]) for name in ("generate", "filter", "mix")}
-    assert found == {"generate": 1, "filter": 1, "mix": 2}
+    assert found == {"generate": 2, "filter": 1, "mix": 2}, "captions alone make no tasks"
     assert len([*work.glob("train-*/checkpoint")]) == 3
     evaluated = [c for c in stages.commands if c[0] == "eval"]
     assert len(evaluated) == len({*evaluated}) == 5
@@ -107,6 +111,9 @@ def test_a_sweep_shares_what_it_can_and_ends_in_a_table(
     )
     captions = json.loads((Path("work/soup/general") / "train.together.json").read_text())
     assert record["data"]["rows"] == len(Path(captions[0]["data"]).read_text().splitlines()) + 3
+    said = json.loads((work / "general" / "candidate.json").read_text())["verdict"]["test_rows"]
+    assert f"Trained on without an audit: train.also ({more})" in said
+    assert "Not compared with the test rows of vqa_rad." in said
     assert (work / "sweep.md").is_file()
     assert (work / "two" / "report.md").read_text().count("After the first stage") == 1
 
@@ -141,12 +148,12 @@ def test_too_many_failed_rows_stop_it(
 
 
 def test_changed_inputs_are_said_and_the_stage_is_made_anew(
-    harness: Harness, stages: InProcess, recipe: Path, tmp_path: Path
+    harness: Harness, stages: InProcess, recipe: Path
 ) -> None:
     stages.failing["train"] = 1
     harness("adapt", recipe)
     (first,) = (path.name for path in Path("work/soup").glob("generate-*"))
-    pairs = tmp_path / "data" / "pairs.jsonl"
+    pairs = recipe.parent / "data" / "pairs.jsonl"
     pairs.write_text("\n".join(pairs.read_text().splitlines()[:-1]) + "\n")
     ran = harness("synth", recipe, "--stage", "generate")
     assert f"generate: other pairs than {first} had\ngenerate: " in ran.err

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from adapt_recipes import PAIRS, write_recipe
+from compared_runs import make_run
 from harness_helpers import Harness
 
 from harness.locks import hold
@@ -40,6 +41,13 @@ EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "examples" / "adapt").g
         (["eval.compare_with=./base"], "eval.compare_with: no such folder"),
         (["eval.retention=[mmu]"], "eval.retention: unknown task 'mmu'"),
         (["eval.task=x"], "did you mean tasks?"),
+        (["eval.engine_args.batch=2"], "engine transformers has no such setting: did you mean 'b"),
+        (["eval.out=data/pairs.jsonl/runs"], "eval.out: data/pairs.jsonl is no folder"),
+        (["synth.filter.engine=vlm"], "synth.filter.engine: unknown engine 'vlm'"),
+        (["synth.images=x"], "synth.pairs: images: x is no folder"),
+        (["synth.audit_data=x"], "synth.audit_data: no such folder: x"),
+        (["train.images=x"], "train.images: no such folder: x"),
+        (["train.held_out=x.jsonl"], "train.held_out: no such file: x.jsonl"),
     ],
 )
 def test_wrong_requests(
@@ -63,6 +71,44 @@ def test_a_run_that_is_not_finished_is_no_reference(
     ran = harness("adapt", recipe)
     assert ran.code == 2
     assert "eval.compare_with: run is not a finished run" in ran.err
+
+
+def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_trained(
+    harness: Harness, tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
+    run = make_run(harness, "vqa_rad", "others/a", "--data", "sample", "--limit", "8")
+    recipe = write_recipe(tmp_path, tiny_models["qwen2_vl"], eval={"compare_with": str(run)})
+    assert harness("adapt", recipe, "--dry-run").code == 0
+    for setting, said in (
+        ("eval.limit=9", "was made with limit: 8, and eval.limit is 9"),
+        ("eval.images=blank", "was made with images: given, and eval.images is blank"),
+        ("eval.tasks=[slake]", "holds none of eval.tasks (it holds vqa_rad)"),
+    ):
+        ran = harness("adapt", recipe, "--set", setting)
+        assert ran.code == 2
+        assert f"eval.compare_with: {run} {said}" in ran.err
+    record = json.loads((run / "run.json").read_text())
+    record["settings"]["tasks"]["vqa_rad"]["version"] = "0"
+    (run / "run.json").write_text(json.dumps(record))
+    assert "another version of vqa_rad" in harness("adapt", recipe).err
+    assert not Path("work").exists()
+
+
+def test_wrong_settings_of_tuning_are_told_before_any_work(
+    harness: Harness, tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
+    tune = {"base_model": str(tiny_models["qwen2_vl"]), "seed_data": {"data": "x.jsonl"}}
+    for train, engine, said in (
+        ({"epoch": 1}, "auto", "synth.tune.train.epoch is unknown; did you mean epochs?"),
+        ({"preset": "llava_v1_6"}, "auto", "synth.tune.base_model: train.preset: llava_v1_6 is"),
+        ({}, "vlm", "synth.tune.engine: unknown engine 'vlm'"),
+        ({}, "auto", "synth.tune.seed_data.data: no such file or folder: x.jsonl"),
+    ):
+        tuned = {"generator": "synthesizer", "tune": {**tune, "train": train, "engine": engine}}
+        ran = harness("adapt", write_recipe(tmp_path, tiny_models["qwen2_vl"], synth=tuned))
+        assert ran.code == 2
+        assert said in ran.err
+    assert not Path("work").exists()
 
 
 def test_a_second_one_in_the_same_folder_is_refused(

@@ -64,6 +64,10 @@ def test_words_of_an_audit() -> None:
     assert "3 of 1,200 conversations hold test rows of slake and were left out; 2 could" in found
     assert "WERE TRAINED ON" in contamination({**audit, "contaminated": 3, "action": "report"})
     assert contamination(None).startswith("Not audited")
+    other = contamination(audit, others=["train.also (more.jsonl)"], tasks=["slake", "vqa_rad"])
+    assert other.startswith(contamination(audit))
+    assert "Not compared with the test rows of vqa_rad." in other
+    assert "Trained on without an audit: train.also (more.jsonl)" in other
 
 
 def candidates(tmp_path: Path, runs: dict[str, RunFolder]) -> list[Candidate]:
@@ -114,6 +118,23 @@ def test_variants_of_another_base_have_their_own_table(
     assert [[row.variant for row in group.rows] for group in groups] == [
         [None, "good", "same"], [None, "bad"],
     ]  # fmt: skip
+
+
+def test_variants_of_other_rows_have_their_own_table(
+    runs: dict[str, RunFolder], tmp_path: Path
+) -> None:
+    path = tmp_path / "soup.yaml"
+    path.write_text(
+        "name: soup\nbase_model: x\ntrain: {data: y}\neval: {tasks: [vqa_rad], compare_with: null}\n"
+        "sweep: {all: {}, few: {eval.limit: 4}}\n"
+    )
+    made = [
+        Candidate(variant, tmp_path / variant.name, run=run)
+        for variant, run in zip(
+            read_variants(read_recipe(path)), (runs["good"], runs["bad"]), strict=True
+        )
+    ]
+    assert [[row.variant for row in group.rows] for group in groups_of(made)] == [["all"], ["few"]]
 
 
 def test_where_no_one_is_better_no_one_is_best(runs: dict[str, RunFolder], tmp_path: Path) -> None:
