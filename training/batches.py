@@ -17,6 +17,35 @@ _POOL = 32
 """Rows are sorted among at least so many batches. Four to a GPU, log-normal lengths: 47 % of
 padding becomes 8 %; twice as many would save 3 points more, but mix twice as many steps."""
 
+_HELD_OUT = 7
+"""Makes the draw of what is held out another than that of the first epoch."""
+
+
+def split(usable: NDArray[Any], share: float, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Part rows into those that are trained on and those that are not.
+
+    Args:
+        usable: Indices of rows, ascending.
+        share: Of them that is held out; at least one row.
+        seed: Of the draw.
+
+    Returns:
+        Both ascending; together they are `usable`.
+
+    Raises:
+        UserError: Nothing would be left to train on.
+    """
+    import numpy as np
+
+    count = max(1, round(share * len(usable)))
+    if count >= len(usable):
+        raise UserError(
+            f"train.held_out: {share} of {len(usable):,} conversations leaves none to train on",
+            "Give a smaller share, or a file of other conversations.",
+        )
+    drawn = np.random.default_rng([seed, _HELD_OUT]).permutation(usable)
+    return np.sort(drawn[count:]), np.sort(drawn[:count])
+
 
 class Batches:
     """A batch sampler: lists of row indices for rank 0, 1, ..., then for the next micro-step.

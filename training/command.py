@@ -25,7 +25,6 @@ from training.launch import (
     carry_out,
     counts_of,
     plan_training,
-    start_anew,
 )
 
 _SETTING = re.compile(r"(?:train\.)?[a-z_]+(?:\.[a-z_]+)*\b")
@@ -104,7 +103,7 @@ def _dry_run(plan: Plan, stage: Stage, *, as_json: bool) -> int:
 
 
 def _make(plan: Plan, stage: Stage, *, fresh: bool) -> None:
-    if stage.finished and not fresh:
+    if stage.finished and (stage.path / CHECKPOINT).is_dir() and not fresh:
         note(f"train: finished before ({stage.path})")
         return
     if changed := stage.changed_inputs():
@@ -112,9 +111,7 @@ def _make(plan: Plan, stage: Stage, *, fresh: bool) -> None:
     note(f"train: {stage.path}")
     began = time.perf_counter()
     with stage.locked():
-        if fresh:
-            start_anew(stage.path)
-        checkpoint = carry_out(plan, stage.path)
+        checkpoint = carry_out(plan, stage.path, fresh=fresh)
         stage.finish(
             counts_of(stage.path),
             outputs={CHECKPOINT: _fingerprint(checkpoint)},
@@ -125,9 +122,10 @@ def _make(plan: Plan, stage: Stage, *, fresh: bool) -> None:
 
 
 def _fingerprint(checkpoint: Path) -> str:
-    from harness.models import open_checkpoint
+    from harness.models import Checkpoint
 
-    return open_checkpoint(str(checkpoint)).fingerprint
+    # Not opened as others are: an adapter alone is no checkpoint that can be evaluated.
+    return Checkpoint(str(checkpoint), checkpoint, None).fingerprint
 
 
 def _records(stage: Stage) -> list[dict[str, Any]]:
@@ -142,11 +140,17 @@ def _report(stage: Stage, *, as_json: bool) -> None:
         return
     data, losses = record["data"], record["losses"]
     say(
-        f"trained {record['steps']:,} steps on {data['usable']:,} conversations, "
+        f"trained {record['steps']:,} steps on {_many(data['usable'] - data['held_out'])}, "
         f"{record['tokens']:,} tokens in {record['seconds']:,.0f} s"
     )
     if losses:
         say(f"loss {losses[0]['loss']:.4f} -> {losses[-1]['loss']:.4f}")
+    if looked := record["held_out_losses"]:
+        (chosen,) = (e["loss"] for e in looked if e["step"] == record["chosen_step"])
+        say(
+            f"held out {looked[0]['loss']:.4f} -> {looked[-1]['loss']:.4f}; the checkpoint is step "
+            f"{record['chosen_step']:,}'s, with {chosen:.4f}"
+        )
     for count, what in (
         (data["shortened"], "conversations were shortened to max_length by whole turns"),
         (data["left_out"], "were too long even so and were left out"),
@@ -156,5 +160,14 @@ def _report(stage: Stage, *, as_json: bool) -> None:
             say(f"{count:,} {what}")
     if (stage.path / FIRST / CHECKPOINT).is_dir():
         say(f"first stage:  {stage.path / FIRST / CHECKPOINT}")
+    lora = record["settings"]["lora"]
+    if lora is not None and not lora["merge"]:
+        say(f"adapter:      {stage.path / CHECKPOINT}")
+        say("it has to be merged before harness eval loads it: train.lora.merge: true does that")
+        return
     say(f"checkpoint:   {stage.path / CHECKPOINT}")
     say(f"evaluate it:  harness eval --model {stage.path / CHECKPOINT} --tasks ...")
+
+
+def _many(conversations: int) -> str:
+    return "1 conversation" if conversations == 1 else f"{conversations:,} conversations"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from training.job import Job
+from training.job import STOP, Job
 from training.presets import Settings
+
+_PORT = 29500
 
 
 def commands_of(settings: Settings, folder: Path) -> dict[str, str]:
-    """Name of a way to the command.
+    """Name of a way to the command; none for one machine, where `harness train` starts all.
 
     Args:
         settings: Of the run.
@@ -19,22 +22,18 @@ def commands_of(settings: Settings, folder: Path) -> dict[str, str]:
     """
     place, python = shlex.quote(str(folder)), shlex.quote(sys.executable)
     nodes, gpus = settings.nodes, settings.gpus
+    if nodes == 1:
+        return {}
     module = f"-m training.run {place}"
-    own = f"export PYTHONSAFEPATH=1 TORCH_EXTENSIONS_DIR={place}/torch_extensions"
-    rendezvous = "--rdzv_backend c10d --rdzv_id train --rdzv_endpoint FIRST_MACHINE:29500"
-    found = {"one machine": f"{own}\n{python} -m torch.distributed.run --standalone "
-             f"--nproc_per_node {gpus} {module}"}  # fmt: skip
-    found["torchrun, on every machine"] = (
-        f"{own}\n{python} -m torch.distributed.run --nnodes {nodes} --nproc_per_node {gpus} "
-        f"{rendezvous} {module}"
+    own = "export " + " ".join(
+        f'{name}="{value}"' for name, value in _own(settings, folder).items()
     )
-    hosts = "\\n".join(f"machine{i + 1} slots={gpus}" for i in range(nodes))
-    found["deepspeed, on the first machine (needs ssh to the others)"] = (
-        f"{own}\nprintf '{hosts}\\n' > {place}/hostfile\n"
-        f"printf 'PYTHONSAFEPATH=1\\n' > .deepspeed_env\n"
-        f"{python} -m deepspeed.launcher.runner --hostfile {place}/hostfile --module training.run "
-        f"{place}"
-    )
+    torchrun = f"{python} -m torch.distributed.run --nnodes {nodes} --nproc_per_node {gpus}"
+    rendezvous = f"--rdzv_backend c10d --rdzv_id train --rdzv_endpoint FIRST_MACHINE:{_PORT}"
+    found = {"torchrun, on every machine": f"{own}\n{torchrun} {rendezvous} {module}"}
+    if settings.parallel != "none":
+        way = "deepspeed, on the first machine (needs pdsh, and ssh to all)"
+        found[way] = _with_hostfile(settings, folder)
     # One launcher a machine; the first of the job's machines is where they meet.
     found["Slurm (sbatch)"] = "\n".join((
         "#!/bin/bash",
@@ -42,15 +41,43 @@ def commands_of(settings: Settings, folder: Path) -> dict[str, str]:
         # The step ends and a state is saved before the time is up.
         "#SBATCH --signal=B:TERM@300",
         own,
-        f"trap 'touch {place}/stop; wait' TERM",
+        f"stop={place}/{STOP}",
+        "trap 'touch \"$stop\"' TERM",
         'first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
-        f"srun {python} -m torch.distributed.run --nnodes {nodes} --nproc_per_node {gpus} "
-        f'--rdzv_backend c10d --rdzv_id "$SLURM_JOB_ID" --rdzv_endpoint "$first:29500" {module} &',
-        "wait",
+        f'srun {torchrun} --rdzv_backend c10d --rdzv_id "$SLURM_JOB_ID" '
+        f'--rdzv_endpoint "$first:{_PORT}" {module} &',
+        # The signal ends the first wait; the second one's status is the run's.
+        "wait $! || wait $!",
     ))  # fmt: skip
-    if nodes > 1:
-        del found["one machine"]
     return found
+
+
+def _own(settings: Settings, folder: Path) -> Mapping[str, str]:
+    """Environment of the training processes, as text between double quotes."""
+    found = {
+        "PYTHONSAFEPATH": "1",
+        "TORCH_EXTENSIONS_DIR": f"{folder}/torch_extensions",
+        # Parts of DeepSpeed are compiled, by a ninja that lies beside Python.
+        "PATH": f"{Path(sys.executable).parent}:$PATH",
+    }
+    if not settings.on_gpu:
+        found.update(DS_ACCELERATOR="cpu", OMP_NUM_THREADS="1")
+    return found
+
+
+def _with_hostfile(settings: Settings, folder: Path) -> str:
+    place, python = shlex.quote(str(folder)), shlex.quote(sys.executable)
+    hosts = [f"machine{i + 1} slots={settings.gpus}" for i in range(settings.nodes)]
+    # The launcher hands on only what a file of its own names.
+    handed = [f"{name}={value}" for name, value in _own(settings, folder).items()]
+    return "\n".join((
+        # It puts the current folder before all packages.
+        f"cd {place}",
+        f"printf '%s\\n' {shlex.join(hosts)} > hostfile",
+        f"printf '%s\\n' {shlex.join(handed)} > deepspeed_env",
+        f"DS_ENV_FILE={place}/deepspeed_env {python} -m deepspeed.launcher.runner "
+        f"--hostfile hostfile --module training.run {place}",
+    ))  # fmt: skip
 
 
 def printed_commands(job: Job) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 
 from harness.errors import UserError
 from training.commands import commands_of
-from training.job import batches_of, steps_of
+from training.job import batches_of, split_of, steps_of
 from training.launch import FIRST, Plan, Run
 from training.memory import Memory, estimate, gib, space_of
 from training.presets import Settings
 from training.survey import Survey
 
-_HIDDEN = ("origins", "on_gpu", "check_all")
+_HIDDEN = ("origins", "on_gpu", "check_all", "device")
 _TABLE = ("none", "zero1", "zero2", "zero3", "zero3_offload")
 
 
@@ -37,11 +37,13 @@ def _run_facts(plan: Plan, run: Run, folder: Path) -> dict[str, Any]:
     if known is not None:
         batches = batches_of(settings, known)
         facts.update(
-            rows=known.counts["usable"],
+            rows=len(split_of(settings, known)[0]),
             tokens_an_epoch=known.counts["tokens"],
             longest=known.counts["longest"],
             padding=round(batches.padding(), 4),
         )
+    elif isinstance(settings.held_out, float):
+        facts["rows"] -= max(1, round(settings.held_out * facts["rows"]))
     steps_an_epoch = -(-facts["rows"] // settings.global_batch)
     facts["steps"] = steps_of(settings, steps_an_epoch)
     longest = facts.get("longest")
@@ -99,10 +101,13 @@ def _run_lines(plan: Plan, run: Run, folder: Path) -> list[str]:
         f"  disk: about {gib(disk['checkpoint'])} for the checkpoint, {gib(disk['states'])} for "
         "states while it runs"
     )
-    lines.append("  `harness train` starts one machine itself; to start it by hand, once prepared")
+    if settings.nodes == 1:
+        lines.append("  `harness train` starts it itself")
+    else:
+        lines += ["  `harness train` prepares the folder; then start it with one of", ""]
     for way, command in facts["commands"].items():
         lines += [f"    # {way}", *(f"    {line}" for line in command.splitlines()), ""]
-    return lines[:-1]
+    return lines[:-1] if facts["commands"] else lines
 
 
 def _memory_lines(plan: Plan, settings: Settings, longest: int | None) -> list[str]:

@@ -15,12 +15,13 @@ ADAPTER = "adapter"
 _NOT_OURS = ("training_args.bin",)
 
 
-def write_checkpoint(job: Job, trainer: Any, seconds: float) -> None:
+def write_checkpoint(job: Job, trainer: Any, chosen: int, seconds: float) -> None:
     """Write `checkpoint/`, whole or not at all; all processes must call this together.
 
     Args:
         job: What was trained.
         trainer: At its end.
+        chosen: Step of the weights that it now has.
         seconds: This process spent on it.
     """
     merging = job.settings.lora is not None and job.settings.lora["merge"]
@@ -31,7 +32,7 @@ def write_checkpoint(job: Job, trainer: Any, seconds: float) -> None:
     trainer.accelerator.wait_for_everyone()
     _write_weights(job, trainer, made)
     if trainer.args.should_save:
-        record = record_of(job, trainer, seconds)
+        record = record_of(job, trainer, chosen, seconds)
         write_json(job.folder / RECORD, record)
         if not merging:
             complete(job, made)

@@ -6,19 +6,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.files import write_json
-from training.batches import Batches
+from training.batches import Batches, split
 from training.masks import EncoderSource
 from training.presets import Settings
 from training.survey import Survey
 
-JOB_VERSION = 1
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+JOB_VERSION = 2
 CHECKPOINT = "checkpoint"
 STATES = "state"
 LOSSES = "losses.jsonl"
+HELD_OUT = "held_out"
+"""Folder of the survey of another file whose loss is taken."""
+HELD_OUT_LOSSES = "held_out.jsonl"
 LOG = "log.txt"
 STOP = "stop"
 """A file that asks for a state and an end."""
@@ -35,6 +41,8 @@ class Job:
     """Folder of the checkpoint to start from."""
     data: str
     images: Path | None
+    held_out: str | None
+    """Another file whose loss is taken; None for a share of `data`, or nothing."""
     settings: Settings
     source: EncoderSource
     steps: int
@@ -67,6 +75,7 @@ class Job:
             "base": str(self.base),
             "data": self.data,
             "images": str(self.images) if self.images else None,
+            "held_out": self.held_out,
             "settings": self.settings.to_json(),
             "source": self.source.identity,
             "steps": self.steps,
@@ -112,11 +121,12 @@ def batches_of(settings: Settings, survey: Survey, steps: int | None = None) -> 
         survey: Of its data.
         steps: Optimizer steps, where they are known: packs are planned for their epochs.
     """
-    per_epoch = -(-len(survey.usable) // settings.global_batch)
+    usable = split_of(settings, survey)[0]
+    per_epoch = -(-len(usable) // settings.global_batch)
     wanted = steps or steps_of(settings, per_epoch)
     return Batches(
         survey.lengths,
-        survey.usable,
+        usable,
         mode=settings.batching,
         device_batch=settings.device_batch,
         ranks=settings.ranks,
@@ -128,6 +138,13 @@ def batches_of(settings: Settings, survey: Survey, steps: int | None = None) -> 
     )
 
 
+def split_of(settings: Settings, survey: Survey) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Indices of the rows that are trained on, and of those that are held out."""
+    if isinstance(settings.held_out, float):
+        return split(survey.usable, settings.held_out, settings.seed)
+    return survey.usable, survey.usable[:0]
+
+
 def steps_of(settings: Settings, steps_an_epoch: int) -> int:
     """Optimizer steps of a run."""
     if settings.max_steps is not None:
@@ -136,11 +153,11 @@ def steps_of(settings: Settings, steps_an_epoch: int) -> int:
     return max(1, int(-(-round(settings.epochs * steps_an_epoch, 6) // 1)))
 
 
-def losses_of(folder: Path) -> list[Mapping[str, Any]]:
+def losses_of(folder: Path, name: str = LOSSES) -> list[Mapping[str, Any]]:
     """Logged steps, a torn last line left out."""
     found: list[Mapping[str, Any]] = []
     try:
-        lines = (folder / LOSSES).read_text(encoding="utf-8").splitlines()
+        lines = (folder / name).read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
     for line in lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,9 +16,10 @@ from harness.models import Checkpoint, open_checkpoint
 from harness.progress import note
 from harness.recipes import TrainRecipe
 from harness.stages import Counts, Stage
-from training.job import CHECKPOINT, Job, batches_of, steps_of
+from training.checks import check_machine, check_software, gpus_here
+from training.job import CHECKPOINT, HELD_OUT, RECORD, Job, batches_of, split_of, steps_of
 from training.masks import EncoderSource
-from training.memory import check_space, space_of
+from training.memory import Space, check_space, space_of
 from training.parts import check_parts, sizes_of, tensors_on_disk
 from training.presets import Part, Settings, resolve, without_effect
 from training.rows import TOGETHER, TrainingRows, open_rows
@@ -41,6 +43,8 @@ class Run:
     data: str
     rows: TrainingRows
     settings: Settings
+    held_out: TrainingRows | None
+    """Of a file of their own."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,14 @@ class Plan:
 
     @property
     def warnings(self) -> list[str]:
-        """What the recipe says that changes nothing."""
-        return without_effect(self.recipe, self.settings)
+        """What the recipe says that changes nothing, or perhaps not what was meant."""
+        found = without_effect(self.recipe, self.settings)
+        if self.settings.nodes > 1 and not self.settings.on_gpu and self.recipe.device == "auto":
+            found.append(
+                "train.device: planned for CPUs, for this machine has no GPU; set `device: gpu` "
+                "if the others have"
+            )
+        return found
 
     def source(self, checkpoint: Path) -> EncoderSource:
         """What makes tokens: a prompt as evaluation asks it."""
@@ -86,6 +96,8 @@ class Plan:
         }
         inputs = {"base_model": self.base.fingerprint}
         inputs.update({f"data/{run.name}": run.rows.fingerprint() for run in self.runs})
+        if (held_out := self.runs[-1].held_out) is not None:
+            inputs["held_out"] = held_out.fingerprint()
         return Stage(root, name, config, inputs)
 
 
@@ -122,20 +134,32 @@ def plan_training(
     images = images or recipe.images
     found = _files(recipe, str(given), str(captions) if captions else recipe.captions)
     gpus = gpus_here()
+    held_out = _open_held_out(recipe.held_out, images)
     runs = tuple(
         Run(
             name,
             file,
             open_rows(file, images),
             resolve(recipe, model_type, gpus_here=gpus, first_stage=name == FIRST),
+            held_out,
         )
         for name, file in found
     )
     plan = Plan(recipe, base, images, runs)
     for run in runs:
         check_parts(plan.sizes, run.settings)
-    _check_software(plan)
+    check_software(plan.settings, base.folder)
     return plan
+
+
+def _open_held_out(given: float | str | None, images: Path | None) -> TrainingRows | None:
+    if not isinstance(given, str):
+        return None
+    try:
+        return open_rows(given, images)
+    except UserError as error:
+        message = error.message.removeprefix("data: ")
+        raise UserError(f"train.held_out: {message}", error.hint) from error
 
 
 def _open_base(ref: str | None) -> Checkpoint:
@@ -172,32 +196,6 @@ def _files(recipe: TrainRecipe, data: str, captions: str | None) -> list[tuple[A
     return [(FIRST, captions), ("train", data)]
 
 
-def gpus_here() -> int:
-    """GPUs that PyTorch can use on this machine."""
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
-def _check_software(plan: Plan) -> None:
-    from harness.environment import is_importable
-    from training.sharding import check_installed
-
-    settings = plan.settings
-    if settings.parallel != "none":
-        check_installed()
-    if settings.lora is not None and not is_importable("peft"):
-        raise UserError("train.lora: peft is not installed", "pip install 'domain-harness[train]'")
-    if settings.liger and not is_importable("liger_kernel"):
-        raise UserError("train.liger: liger-kernel is not installed", "pip install liger-kernel")
-    if settings.batching == "packed":
-        from transformers import AutoConfig
-
-        from training.packing import check_packing
-
-        check_packing(AutoConfig.from_pretrained(plan.base.folder), settings.attn_implementation)
-
-
 def train(
     recipe: TrainRecipe,
     folder: Path,
@@ -228,8 +226,13 @@ def train(
     return carry_out(plan, folder)
 
 
-def carry_out(plan: Plan, folder: Path) -> Path:
+def carry_out(plan: Plan, folder: Path, *, fresh: bool = False) -> Path:
     """Carry out a plan in a folder; gives the checkpoint's folder.
+
+    Args:
+        plan: The plan.
+        folder: Where everything goes.
+        fresh: What an earlier try left there goes first.
 
     Raises:
         UserError: The data are wrong, or the disk is too small.
@@ -242,6 +245,9 @@ def carry_out(plan: Plan, folder: Path) -> Path:
 
     folder = folder.resolve()
     base = plan.base.folder
+    check_machine(plan.settings)
+    if fresh:
+        _empty(folder)
     for warning in plan.warnings:
         note(f"warning: {warning}")
     for run in plan.runs:
@@ -276,12 +282,10 @@ def prepare(plan: Plan, run: Run, base: Path, folder: Path) -> Job:
         check_ranks(state, settings.ranks, place)
     # The first stage's checkpoint need not be there yet: its processor is the base's.
     source = plan.source(plan.base.folder)
-    looked = survey(
-        run.rows,
-        source,
-        SurveySettings(settings.max_length, settings.check_all, settings.workers),
-        place,
-    )
+    how = SurveySettings(settings.max_length, settings.check_all, settings.workers)
+    looked = survey(run.rows, source, how, place)
+    if run.held_out is not None:
+        _survey_held_out(run.held_out, source, how, place)
     batches = batches_of(settings, looked)
     if settings.batching == "packed":
         settings = replace(settings, accumulation=batches.accumulation)
@@ -290,20 +294,48 @@ def prepare(plan: Plan, run: Run, base: Path, folder: Path) -> Job:
     job = Job(
         folder=place,
         base=base,
-        data=str(Path(run.data).expanduser().resolve()) if Path(run.data).exists() else run.data,
+        data=_resolved(run.data),
         images=plan.images.resolve() if plan.images else None,
+        held_out=_resolved(file) if (file := settings.held_out_file) else None,
         settings=settings,
         source=source,
         steps=steps,
         steps_an_epoch=batches.steps,
         saved_dtype=saved,
-        facts=_facts(plan, run, looked, batches.padding()),
+        facts=_facts(plan, run, looked, batches.padding(), len(split_of(settings, looked)[1])),
     )
     if not _finished(job):
-        size = 4 if saved == "float32" else 2
-        check_space(place, space_of(plan.sizes, plan.base.config, settings, size))
+        check_space(place, _space(plan, run, 4 if saved == "float32" else 2))
         job.save()
     return job
+
+
+def _survey_held_out(
+    rows: TrainingRows, source: EncoderSource, how: SurveySettings, place: Path
+) -> None:
+    folder = place / HELD_OUT
+    folder.mkdir(exist_ok=True)
+    try:
+        survey(rows, source, how, folder)
+    except UserError as error:
+        message = error.message.removeprefix("data: ")
+        raise UserError(f"train.held_out: {message}", error.hint) from error
+
+
+def _resolved(where: str) -> str:
+    """A file's whole path, for processes that start elsewhere; a hub id as it is."""
+    path = Path(where).expanduser()
+    return str(path.resolve()) if path.exists() else where
+
+
+def _space(plan: Plan, run: Run, saved_bytes: int) -> Space:
+    """What this run and those after it need: all checkpoints, and the greatest states."""
+    names = [each.name for each in plan.runs]
+    left = [
+        space_of(plan.sizes, plan.base.config, each.settings, saved_bytes)
+        for each in plan.runs[names.index(run.name) :]
+    ]
+    return Space(sum(each.checkpoint for each in left), max(each.states for each in left))
 
 
 def _finished(job: Job) -> bool:
@@ -319,7 +351,7 @@ def stored_dtype(base: Checkpoint) -> str:
     return max(sizes, key=lambda dtype: sizes[dtype]) if sizes else "float32"
 
 
-def _facts(plan: Plan, run: Run, looked: Survey, padding: float) -> dict[str, Any]:
+def _facts(plan: Plan, run: Run, looked: Survey, padding: float, held_out: int) -> dict[str, Any]:
     return {
         "stage": run.name,
         "stages": plan.recipe.stages,
@@ -332,22 +364,26 @@ def _facts(plan: Plan, run: Run, looked: Survey, padding: float) -> dict[str, An
             "name": run.rows.describe(),
             "fingerprint": looked.fingerprint,
             **looked.counts,
+            "held_out": held_out,
             "padding": round(padding, 4),
         },
     }
 
 
 def counts_of(folder: Path) -> Counts:
-    """Rows in and out of a run, by its survey."""
-    counts = Survey.load(folder).counts
-    found = Counts(counts["rows"], counts["usable"])
-    if counts["left_out"]:
-        found.reject("longer than max_length", counts["left_out"])
+    """Rows in and out of a finished run, by its record."""
+    counts = json.loads((folder / RECORD).read_text(encoding="utf-8"))["data"]
+    found = Counts(counts["rows"], counts["usable"] - counts["held_out"])
+    for reason, rows in (
+        ("longer than max_length", counts["left_out"]), ("held out", counts["held_out"]),
+    ):  # fmt: skip
+        if rows:
+            found.reject(reason, rows)
     return found
 
 
-def start_anew(folder: Path) -> None:
-    """Remove what a former run left, but for the lock."""
+def _empty(folder: Path) -> None:
+    """But for the lock."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name == ".lock":
             continue
@@ -357,4 +393,4 @@ def start_anew(folder: Path) -> None:
             path.unlink()
 
 
-__all__ = ["CHECKPOINT", "Plan", "Run", "carry_out", "plan_training", "train"]
+__all__ = ["CHECKPOINT", "Plan", "Run", "carry_out", "gpus_here", "plan_training", "train"]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.errors import UserError
-from training.presets import PARTS, Part, Settings
+from training.parts import trained_on_disk
+from training.presets import Part, Settings
 
 _ADAM = 8
 """Bytes a weight of two moments in 32 bits."""
@@ -47,9 +48,7 @@ def estimate(
         longest: Tokens of the longest conversation; None takes `max_length`.
     """
     whole = sum(sizes.values())
-    trained = sum(sizes[part] for part in PARTS if part not in settings.freeze)
-    if settings.lora is not None:
-        trained = adapter_size(sizes, config, settings)
+    trained = _trained(sizes, config, settings)
     half = 2 if settings.dtype == "bfloat16" else 4
     sharded = settings.parallel != "none"
     stage = int(settings.parallel[4]) if sharded else 0
@@ -87,10 +86,10 @@ def _text(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return inner if isinstance(inner, Mapping) and "hidden_size" in inner else config
 
 
-def adapter_size(sizes: Mapping[Part, int], config: Mapping[str, Any], settings: Settings) -> int:
-    """Weights of low-rank adapters, about: a layer's linear ones are nearly all of its weights."""
+def _trained(sizes: Mapping[Part, int], config: Mapping[str, Any], settings: Settings) -> int:
+    """Weights that are trained; of low-rank adapters about, from the shape of the LLM's layers."""
     if settings.lora is None:
-        return 0
+        return trained_on_disk(sizes, settings)
     text = _text(config)
     hidden, layers = int(text.get("hidden_size", 4096)), int(text.get("num_hidden_layers", 32))
     inner = int(text.get("intermediate_size", 4 * hidden))
@@ -124,15 +123,14 @@ def space_of(
         saved_bytes: Bytes of a stored weight.
     """
     whole = sum(sizes.values())
-    trained = sum(sizes[part] for part in PARTS if part not in settings.freeze)
-    if settings.lora is not None:
-        trained = adapter_size(sizes, config, settings)
+    trained = _trained(sizes, config, settings)
     if settings.lora is not None or settings.parallel == "none":
         state = trained * (4 + _ADAM)
     else:
         half = 2 if settings.dtype == "bfloat16" else 4
         state = whole * half + trained * (4 + _ADAM)
-    return Space(float(whole * saved_bytes), float(state * (settings.keep + 1)))
+    kept = settings.keep + 1 + (settings.choose == "best")
+    return Space(float(whole * saved_bytes), float(state * kept))
 
 
 def check_space(folder: Path, needed: Space) -> None:
@@ -146,6 +144,8 @@ def check_space(folder: Path, needed: Space) -> None:
         place = place.parent
     found = os.statvfs(place)
     free = found.f_bavail * found.f_frsize
+    # A resumed run writes over its own states.
+    free += sum(path.stat().st_size for path in folder.glob("state/**/*") if path.is_file())
     if free < needed.total:
         raise UserError(
             f"{folder}: {gib(free)} are free, but training needs about {gib(needed.total)} "

@@ -48,16 +48,17 @@ def check_apart(model: Any) -> None:
     Two rows differ in their first sample only; what the model says of the second must not.
 
     Args:
-        model: With its weights, on its device. All ranks must call this together under ZeRO-3.
+        model: On its device, perhaps wrapped. All ranks must call this together under ZeRO-3.
 
     Raises:
         UserError: The second sample changes.
     """
     import torch
 
+    plain = getattr(model, "module", model)
     length = 6
     second = torch.arange(2, 2 + length)
-    positions = Positions(model.config)
+    positions = Positions(plain.config)
     said = []
     was_training = model.training
     model.eval()
@@ -67,7 +68,7 @@ def check_apart(model: Any) -> None:
                 "input_ids": torch.cat([first, second])[None],
                 "position_ids": positions.of_text([length, length]),
             }
-            inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+            inputs = {name: tensor.to(plain.device) for name, tensor in inputs.items()}
             with torch.no_grad():
                 logits = model(**inputs, use_cache=False).logits
             said.append(logits[0, length:].float())
@@ -75,8 +76,8 @@ def check_apart(model: Any) -> None:
         model.train(was_training)
     if not torch.allclose(said[0], said[1], rtol=0, atol=1e-3 * float(said[0].std())):
         raise UserError(
-            f"batching: packed does not work for {model.config.model_type} with "
-            f"{model.config._attn_implementation}: a sample sees the one before it in its row",
+            f"batching: packed does not work for {plain.config.model_type} with "
+            f"{plain.config._attn_implementation}: a sample sees the one before it in its row",
             _HINT,
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.errors import UserError
-from training.presets import PARTS, Part, Settings
+from training.presets import EMBEDDINGS, PARTS, Part, Settings
 
 # Whole names of modules, wherever they stand in a path. A projector may lie inside the vision
 # encoder (Qwen2-VL's `visual.merger`), so it is looked for first.
@@ -89,10 +89,11 @@ def check_parts(sizes: Mapping[Part, int], settings: Settings) -> None:
     for setting, part in named.items():
         if settings.origins.get(setting) == "recipe" and not sizes[part]:  # type: ignore[index]
             raise UserError(f"train.{setting}: the base model has no {part} that is known by name")
-    for part in settings.freeze:
-        if settings.origins.get("freeze") == "recipe" and not sizes[part]:
+    for part in PARTS:
+        frozen = part in settings.freeze and settings.origins.get("freeze") == "recipe"
+        if frozen and not sizes[part]:
             raise UserError(f"train.freeze: the base model has no {part} that is known by name")
-    if not any(sizes[part] for part in PARTS if part not in settings.freeze):
+    if not trained_on_disk(sizes, settings):
         raise UserError("train.freeze: nothing is left to train")
 
 
@@ -100,6 +101,8 @@ def freeze(model: Any, settings: Settings) -> None:
     """Leave only the parts that are trained with gradients, on a model without adapters."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(part_of(name) not in settings.freeze)
+    if EMBEDDINGS in settings.freeze:
+        model.get_input_embeddings().requires_grad_(False)
 
 
 def parameter_groups(
@@ -152,6 +155,11 @@ def adapter_targets(model: Any, parts: Iterable[str]) -> str:
     if not names:
         raise UserError(f"train.lora.parts: no linear layers in {', '.join(parts)}")
     return "|".join(re.escape(name) for name in names)
+
+
+def trained_on_disk(sizes: Mapping[Part, int], settings: Settings) -> int:
+    """Weights of the parts that are trained; frozen embeddings are not taken off."""
+    return sum(sizes[part] for part in PARTS if part not in settings.freeze)
 
 
 def trained_sizes(model: Any) -> dict[Part, tuple[int, int]]:

@@ -14,6 +14,8 @@ from harness.recipes import LoraRecipe, TrainRecipe
 Origin = Literal["recipe", "preset", "default", "machine", "follows"]
 Part = Literal["vision_encoder", "projector", "llm"]
 PARTS: tuple[Part, ...] = ("vision_encoder", "projector", "llm")
+EMBEDDINGS = "embeddings"
+"""Of the LLM; can be frozen apart from it."""
 
 LORA_RATE = 1e-4
 """Adapters start from nothing and are few: the rates of whole weights hardly move them."""
@@ -74,13 +76,14 @@ class Settings:
     warmup_ratio: float
     schedule: str
     max_grad_norm: float
-    freeze: tuple[Part, ...]
+    freeze: tuple[Part | Literal["embeddings"], ...]
     loss: Literal["assistant", "after_first"]
     parallel: str
     dtype: str
     attn_implementation: str | None
     gradient_checkpointing: bool
     liger: bool
+    device: str
     batching: Literal["by_length", "random", "packed"]
     lora: dict[str, Any] | None
     seed: int
@@ -88,6 +91,8 @@ class Settings:
     log_every: int
     save_every: int | None
     keep: int
+    held_out: float | str | None
+    choose: Literal["last", "best"]
     report_to: tuple[str, ...]
     check_all: bool
     on_gpu: bool
@@ -114,15 +119,24 @@ class Settings:
         tuples = {name: tuple(values[name]) for name in ("betas", "freeze", "report_to")}
         return cls(**{**values, **tuples})
 
+    @property
+    def held_out_file(self) -> str | None:
+        """Where `held_out` is a file, or a hub id, and no share of the data."""
+        return self.held_out if isinstance(self.held_out, str) else None
+
     def determining(self) -> dict[str, Any]:
         """Those that the weights follow from, up to rounding: not how the work is spread."""
-        return {name: value for name, value in self.to_json().items() if name not in _SPREADING}
+        found = {name: value for name, value in self.to_json().items() if name not in _SPREADING}
+        if self.held_out_file is not None:
+            found["held_out"] = "file"  # the stage knows it by its content
+        # Which state is chosen hangs on when they are made.
+        return {**found, "save_every": self.save_every} if self.choose == "best" else found
 
 
 _SPREADING = frozenset((
     "device_batch", "accumulation", "gpus", "nodes", "parallel", "attn_implementation",
     "gradient_checkpointing", "liger", "workers", "log_every", "save_every", "keep", "report_to",
-    "check_all", "on_gpu", "origins", "preset",
+    "check_all", "on_gpu", "origins", "preset", "device",
 ))  # fmt: skip
 
 
@@ -151,31 +165,36 @@ def resolve(
     Args:
         recipe: What is wanted.
         model_type: The base model's, from its `config.json`.
-        gpus_here: GPUs of this machine.
+        gpus_here: GPUs of this machine. `device` may plan for others, or for none.
         first_stage: On captions alone, before the instruction tasks.
 
     Raises:
         UserError: A preset that does not fit, or a batch that cannot be divided.
     """
     preset = check_preset(recipe, model_type)
+    if recipe.device != "auto":
+        gpus_here = 0 if recipe.device == "cpu" else max(1, gpus_here)
     asked = {name for name in recipe.model_fields_set if getattr(recipe, name) is not None}
     from_preset = {
         **_SHARED,
         **{k: v for k, v in preset._asdict().items() if k not in ("fits", "first_stage")},
         "lr_projector": preset.lr,
     }
-    if first_stage:
-        from_preset.update(preset.first_stage)
+    by_stage = preset.first_stage if first_stage else {}
+    from_preset.update(by_stage)
     if recipe.lora is not None:
+        by_stage = {}
         from_preset.update(dict.fromkeys(("lr", "lr_projector", "lr_vision_encoder"), LORA_RATE))
     gpus = recipe.gpus or max(1, gpus_here)
     chosen: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     for name in _FROM_RECIPE:
-        if name == "lr_projector" and recipe.lora is None and "lr" in asked and name not in asked:
-            chosen[name], origins[name] = recipe.lr, "follows"
-        elif name in asked and not (first_stage and name in preset.first_stage):
+        # Adapters have one rate, whatever part they are in.
+        follower = name == "lr_projector" or (name == "lr_vision_encoder" and recipe.lora)
+        if name in asked:
             chosen[name], origins[name] = getattr(recipe, name), "recipe"
+        elif follower and "lr" in asked and name not in by_stage:
+            chosen[name], origins[name] = recipe.lr, "follows"
         elif name in from_preset:
             chosen[name], origins[name] = from_preset[name], "preset"
         else:

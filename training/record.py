@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.job import Job, losses_of
+from training.job import HELD_OUT_LOSSES, Job, losses_of
 from training.parts import trained_sizes
 
 RECORD_VERSION = 1
 
 
-def record_of(job: Job, trainer: Any, seconds: float) -> dict[str, Any]:
+def record_of(job: Job, trainer: Any, chosen: int, seconds: float) -> dict[str, Any]:
     """The record of a finished run.
 
     Args:
         job: What was trained.
         trainer: At its end.
+        chosen: Step of the weights that it now has.
         seconds: Of this process; earlier ones of a resumed run are in the log of losses.
     """
     import torch
@@ -35,6 +36,7 @@ def record_of(job: Job, trainer: Any, seconds: float) -> dict[str, Any]:
         "settings": settings,
         "origins": origins,
         "steps": trainer.state.global_step,
+        "chosen_step": chosen,
         "epochs": round(trainer.state.global_step / job.steps_an_epoch, 4),
         "parameters": {
             part: {"all": whole, "trained": trained} for part, (whole, trained) in sizes.items()
@@ -47,6 +49,7 @@ def record_of(job: Job, trainer: Any, seconds: float) -> dict[str, Any]:
             {name: entry[name] for name in ("step", "loss", "lr", "tokens") if name in entry}
             for entry in _spread(losses)
         ],
+        "held_out_losses": losses_of(job.folder, HELD_OUT_LOSSES),
         "packages": {
             "domain-harness": __version__,
             "torch": torch.__version__,

@@ -27,6 +27,10 @@ STOPPED = 3
 FAILED = 4
 """Exit code where `problem.json` says what is wrong."""
 
+_SMALLER = (
+    "Set a smaller device_batch or max_length, gradient_checkpointing: true, more GPUs with "
+    "parallel: zero3, or parallel: zero3_offload; `--dry-run` estimates each."
+)
 _asked = threading.Event()
 
 
@@ -43,12 +47,16 @@ def main(arguments: list[str]) -> int:
         (folder / STOP).unlink(missing_ok=True)  # of a run before
     try:
         return train(Job.load(folder))
-    except (UserError, ArithmeticError) as error:
-        hint = getattr(error, "hint", None)
-        if rank == 0:
-            write_json(folder / PROBLEM, {"message": str(error), "hint": hint})
-        print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
-        return FAILED
+    except UserError as error:
+        message, hint = str(error), error.hint
+    # PyTorch's for GPUs; named, since importing it for this would cost a second.
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        message, hint = f"a GPU's memory is too small: {str(error).splitlines()[0]}", _SMALLER
+    write_json(folder / PROBLEM, {"message": message, "hint": hint})  # whichever rank it was
+    print(f"error: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    return FAILED
 
 
 def _ask(number: int, frame: FrameType | None) -> None:
@@ -79,10 +87,6 @@ def train(job: Job) -> int:
         check_ranks(state, settings.ranks, job.folder)
     arguments = training_arguments(job)
     model = load_model(job)
-    if settings.batching == "packed" and not settings.parallel.startswith("zero3"):
-        from training.packing import check_apart
-
-        check_apart(model)  # over ZeRO-3 no process has the weights to try it with
     trainer = make_trainer(job, model, arguments, state)
     began = time.monotonic()
     try:
@@ -97,7 +101,8 @@ def train(job: Job) -> int:
         ) from error
     if trainer.stopped:
         return STOPPED
-    write_checkpoint(job, trainer, time.monotonic() - began)
+    chosen = trainer.choose()
+    write_checkpoint(job, trainer, chosen, time.monotonic() - began)
     return 0
 
 
@@ -125,6 +130,9 @@ def training_arguments(job: Job) -> Any:
     settings = job.settings
     config = deepspeed_config(settings)
     bf16 = settings.dtype == "bfloat16"
+    if "tensorboard" in settings.report_to:
+        # Its own default lies among the states, which go at the end.
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(job.folder / "tensorboard"))
     arguments = TrainingArguments(
         output_dir=str(job.states),
         max_steps=job.steps,
@@ -173,15 +181,11 @@ def make_trainer(
     from transformers import PrinterCallback
 
     from training.collate import Collator
+    from training.held_out import held_out_of, surveyed_rows
     from training.losslog import LossLog
-    from training.rows import open_rows
-    from training.survey import Survey
     from training.trainer import TokenTrainer
 
-    survey = Survey.load(job.folder)
-    rows = open_rows(job.data, job.images)
-    if rows.fingerprint() != survey.fingerprint:
-        raise UserError(f"data: {rows.describe()} has changed since it was looked at", "Try again.")
+    rows, survey = surveyed_rows(job.data, job.images, job.folder)
     settings = job.settings
     collator = Collator(
         rows,
@@ -199,6 +203,7 @@ def make_trainer(
         batches=batches_of(settings, survey, job.steps),
         collator=collator,
         rows=len(rows),
+        held_out=held_out_of(job, model, arguments.process_index, (rows, survey)),
         full_logits=full_logits,
         wants_stop=lambda: _asked.is_set() or (job.folder / STOP).exists(),
     )

@@ -25,26 +25,41 @@ class State(NamedTuple):
     """Seen up to it."""
     skipped: int
     """Rows up to it that could not be read."""
+    held_out: float | None = None
+    """Loss on what is held out, where it was taken."""
 
 
-def write_mark(folder: Path, *, step: int, ranks: int, tokens: int, skipped: int) -> None:
+def write_mark(
+    folder: Path, *, step: int, ranks: int, tokens: int, skipped: int, held_out: float | None = None
+) -> None:
     """Say that a state is whole."""
-    facts = {"step": step, "ranks": ranks, "tokens": tokens, "skipped": skipped}
-    write_json(folder / MARK, facts)
+    state = State(folder, step, ranks, tokens, skipped, held_out)
+    write_json(folder / MARK, {k: v for k, v in state._asdict().items() if k != "path"})
 
 
 def newest(root: Path) -> State | None:
     """The newest whole state."""
-    states = [state for path in _folders(root) if (state := _read(path)) is not None]
-    return max(states, key=lambda state: state.step, default=None)
+    return max(_whole(root), key=lambda state: state.step, default=None)
 
 
-def keep_last(root: Path, keep: int) -> None:
-    """Remove all but the newest whole states, and what is left of broken ones."""
-    states = {path: _read(path) for path in _folders(root)}
-    whole = sorted((s for s in states.values() if s is not None), key=lambda s: -s.step)
-    kept = {state.path for state in whole[:keep]}
-    for path in states:
+def best(root: Path) -> State | None:
+    """The whole state with the least loss on what is held out; of equal ones the earlier."""
+    told = [state for state in _whole(root) if state.held_out is not None]
+    return min(told, key=lambda state: (state.held_out, state.step), default=None)
+
+
+def keep_last(root: Path, keep: int, *, best_too: bool = False) -> None:
+    """Remove all but the newest whole states, and what is left of broken ones.
+
+    Args:
+        root: Their folder.
+        keep: How many stay.
+        best_too: The best one stays besides.
+    """
+    kept = {state.path for state in sorted(_whole(root), key=lambda state: -state.step)[:keep]}
+    if best_too and (chosen := best(root)) is not None:
+        kept.add(chosen.path)
+    for path in _folders(root):
         if path not in kept:
             (path / MARK).unlink(missing_ok=True)
             shutil.rmtree(path, ignore_errors=True)
@@ -75,9 +90,13 @@ def _folders(root: Path) -> list[Path]:
     return [path for path in root.iterdir() if path.is_dir() and _NAME.fullmatch(path.name)]
 
 
+def _whole(root: Path) -> list[State]:
+    return [state for path in _folders(root) if (state := _read(path)) is not None]
+
+
 def _read(path: Path) -> State | None:
     try:
         facts = json.loads((path / MARK).read_text(encoding="utf-8"))
-        return State(path, facts["step"], facts["ranks"], facts["tokens"], facts["skipped"])
+        return State(path=path, **facts)
     except (OSError, ValueError, KeyError, TypeError):
         return None

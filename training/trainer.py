@@ -12,83 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 
 from harness.errors import UserError
+from training._logits import LabelledOnly
 from training.batches import Batches
 from training.collate import SKIPPED
+from training.feeding import loader_of
 from training.flops import peak_of, step_flops
+from training.held_out import HeldOut
 from training.masks import IGNORED
+from training.packing import check_apart
 from training.parts import parameter_groups, trained_sizes
 from training.presets import Settings
-from training.states import MARK, keep_last, write_mark
+from training.states import MARK, best, keep_last, write_mark
 
 _WEIGHTS = "weights.pt"
 
 
 class NonFinite(RuntimeError):
     """The loss, or the gradients' norm, is no number any more."""
-
-
-class LabelledOnly:
-    """Lets the output layer see only the positions whose next token carries loss.
-
-    Exact, and much smaller where a vocabulary has 150,000 tokens. It is a hook, so that it works
-    for every family and within DeepSpeed's own forward.
-    """
-
-    def __init__(self, model: Any) -> None:
-        self._places: torch.Tensor | None = None
-        model.get_output_embeddings().register_forward_pre_hook(self._select)
-
-    def _select(self, module: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if self._places is None:
-            return None
-        hidden = arguments[0]
-        return (hidden.reshape(1, -1, hidden.shape[-1])[:, self._places], *arguments[1:])
-
-    def logits(self, model: Any, inputs: dict[str, Any], labels: torch.Tensor) -> Any:
-        """Logits and the tokens they should name.
-
-        Args:
-            model: The model, perhaps wrapped.
-            inputs: Without labels.
-            labels: Shape (rows, tokens).
-
-        Returns:
-            Shapes (labelled tokens, vocabulary) and (labelled tokens,).
-        """
-        following = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED).reshape(-1)
-        self._places = (following != IGNORED).nonzero()[:, 0]
-        try:
-            logits = model(**inputs, use_cache=False).logits
-            return logits[0], following[self._places]
-        finally:
-            self._places = None
-
-
-class _Shard:
-    """A rank's part of the batches."""
-
-    def __init__(self, batches: Batches, rank: int, ranks: int) -> None:
-        self._batches, self._rank, self._ranks = batches, rank, ranks
-
-    def __len__(self) -> int:
-        return len(self._batches) // self._ranks
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for place, batch in enumerate(self._batches):
-            if place % self._ranks == self._rank:
-                yield batch
-
-    def set_epoch(self, epoch: int) -> None:
-        self._batches.set_epoch(epoch)
-
-
-class _Loader(DataLoader[Any]):
-    def set_epoch(self, epoch: int) -> None:
-        self.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
 
 
 class TokenTrainer(Trainer):  # type: ignore[misc]
@@ -103,6 +46,7 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
         batches: Of all ranks.
         collator: From row indices to inputs.
         rows: Number of rows.
+        held_out: What the loss of states is taken on.
         full_logits: Compute all logits (for comparison).
         wants_stop: Asked after every step; one rank's yes stops all, after a state is saved.
     """
@@ -118,6 +62,7 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
         batches: Batches,
         collator: Callable[[Any], dict[str, Any]],
         rows: int,
+        held_out: HeldOut | None = None,
         full_logits: bool = False,
         wants_stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -126,6 +71,8 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
         self._batches = batches
         self._collator = collator
         self._labelled = None if full_logits else LabelledOnly(model)
+        self._held_out = held_out
+        self._proven_apart = settings.batching != "packed"
         self._wants_stop = wants_stop
         self._step_loss = 0.0
         self._checked = -1
@@ -145,24 +92,16 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
 
     def get_train_dataloader(self) -> Any:
         """Batches of this rank; the collator runs in workers."""
-        shard = _Shard(self._batches, self.args.process_index, self.args.world_size)
-        workers = self._settings.workers
-        return _Loader(
-            self.train_dataset,
-            batch_sampler=shard,
-            collate_fn=self._collator,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=self.args.device.type == "cuda",
-            # Its own, so that a resumed run draws the same numbers for everything else.
-            generator=torch.Generator().manual_seed(self._settings.seed),
-        )
+        rows, rank = len(self.train_dataset), self.args.process_index
+        return loader_of(rows, self._batches, self._collator, self._settings, rank)
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: Any
     ) -> tuple[list[Any], Any]:
         """A step's batches, and how many labelled tokens all ranks have in them."""
-        samples = []
+        samples: list[Any] = []
+        if self.state.global_step >= self.args.max_steps:
+            return samples, 1  # resumed at the end: transformers would go on to the epoch's
         for _ in range(num_batches):
             try:
                 samples.append(next(epoch_iterator))
@@ -206,7 +145,17 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
         num_items_in_batch: Any = None,
     ) -> Any:
         """This rank's share of the step's loss, times the ranks: gradients are averaged."""
-        inputs = dict(inputs)
+        total, _ = self.summed_loss(model, inputs)
+        return total * (self.args.world_size / num_items_in_batch)
+
+    def summed_loss(self, model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, int]:
+        """Loss of a batch, summed over its labelled tokens, and how many they are.
+
+        Args:
+            model: The model, perhaps wrapped.
+            inputs: A batch, with labels.
+        """
+        inputs = {name: tensor for name, tensor in inputs.items() if name != SKIPPED}
         labels = inputs.pop("labels")
         if self._labelled is None:
             logits = model(**inputs, use_cache=False).logits[:, :-1].flatten(0, 1)
@@ -216,10 +165,13 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
         total = torch.nn.functional.cross_entropy(
             logits.float(), targets, ignore_index=IGNORED, reduction="sum"
         )
-        return total * (self.args.world_size / num_items_in_batch)
+        return total, int((targets != IGNORED).sum())
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Add up the loss of a step."""
+        if not self._proven_apart:  # here, for over ZeRO-3 no process has the weights before
+            check_apart(model)
+            self._proven_apart = True
         loss = super().training_step(model, inputs, num_items_in_batch)
         self._step_loss = self._step_loss + loss
         return loss
@@ -294,7 +246,9 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
             raise UserError(f"{path} holds weights that the model does not have: {min(weights)}")
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        step, root = self.state.global_step, Path(self.args.output_dir)
+        folder = root / f"checkpoint-{step}"
+        loss = self._held_out_loss()
         if self.args.should_save:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / MARK).unlink(missing_ok=True)
@@ -304,7 +258,44 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
         if self.args.should_save:
             # Written last: a state without it is not whole. Older ones go only then.
             write_mark(
-                folder, step=self.state.global_step, ranks=self.args.world_size,
-                tokens=self.tokens, skipped=self.skipped,
+                folder, step=step, ranks=self.args.world_size, tokens=self.tokens,
+                skipped=self.skipped, held_out=loss,
             )  # fmt: skip
-            keep_last(Path(self.args.output_dir), self._settings.keep)
+            keep_last(root, self._settings.keep, best_too=self._settings.choose == "best")
+
+    def _held_out_loss(self) -> float | None:
+        """Of the model as it is; None at a stop, for an uninterrupted run would not look here."""
+        step = self.state.global_step
+        due = step % self.args.save_steps == 0 or step >= self.args.max_steps
+        if self._held_out is None or not due:
+            return None
+        loss = self._held_out.loss(self)
+        if not math.isfinite(loss):
+            raise NonFinite(f"the loss on held_out is {loss} at step {step}")
+        self.log({"held_out_loss": loss})
+        return loss
+
+    def choose(self) -> int:
+        """Take the weights that the checkpoint is to have; gives their step.
+
+        All ranks must call this together, after the last state is saved.
+        """
+        last, root = int(self.state.global_step), Path(self.args.output_dir)
+        if self._settings.choose == "last":
+            return last
+        self.accelerator.wait_for_everyone()
+        chosen = best(root)
+        # The first rank's word: other machines may see the folder later.
+        told = torch.tensor([last if chosen is None else chosen.step], device=self.args.device)
+        step = int(self.accelerator.gather(told)[0])
+        if step == last:
+            return last
+        path = str(root / f"checkpoint-{step}")
+        if self.is_deepspeed_enabled:
+            from transformers.integrations.deepspeed import deepspeed_load_checkpoint
+
+            strict = self._settings.lora is None
+            deepspeed_load_checkpoint(self.deepspeed, path, load_module_strict=strict)
+        else:
+            self._load_from_checkpoint(path)
+        return step

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from harness.recipes._base import Names, Section
 
@@ -13,6 +13,18 @@ Preset = Literal["synthesizer", "llava_v1_6", "qwen2_vl", "llama3_2_vision", "ge
 Stages = Literal["single", "two", "two_reusing_captions"]
 Parallel = Literal["none", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"]
 Part = Literal["vision_encoder", "projector", "llm"]
+Frozen = Literal["vision_encoder", "projector", "llm", "embeddings"]
+
+
+def _share_or_file(value: Any) -> Any:
+    # Two types tried one after the other would be two messages about one mistake.
+    if isinstance(value, (int, float)) and not 0 < value < 1:
+        raise ValueError("a share lies between 0 and 1")
+    return value
+
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+HeldOut = Annotated[float | str | None, BeforeValidator(_share_or_file)]
 
 
 class LoraRecipe(Section):
@@ -47,6 +59,9 @@ class TrainRecipe(Section):
     stages: Stages = "single"
     parallel: Parallel | None = None
     """DeepSpeed's ZeRO stage; null: the preset's on several GPUs, none in a single process."""
+    device: Literal["auto", "gpu", "cpu"] = "auto"
+    """`auto`: GPUs where this machine has some. `gpu` on a machine without any plans for others:
+    `--dry-run`, or with `nodes` the commands to run there."""
     gpus: int | None = Field(default=None, ge=1)
     """Processes on a machine, one a GPU; null: all GPUs, or one process without any."""
     nodes: int = Field(default=1, ge=1)
@@ -64,13 +79,15 @@ class TrainRecipe(Section):
     """Of the LLM, and of what has no rate of its own."""
     lr_projector: float | None = Field(default=None, gt=0)
     lr_vision_encoder: float | None = Field(default=None, gt=0)
-    betas: tuple[float, float] | None = None
+    betas: tuple[Beta, Beta] | None = None
     """AdamW's."""
     weight_decay: float | None = Field(default=None, ge=0)
     warmup_ratio: float | None = Field(default=None, ge=0, lt=1)
     schedule: Literal["cosine", "linear", "constant"] | None = None
     max_grad_norm: float = Field(default=1.0, gt=0)
-    freeze: tuple[Part, ...] = ()
+    freeze: tuple[Frozen, ...] = ()
+    """Parts that stay as they are. `embeddings` are the LLM's input embeddings, and the output
+    layer where it shares their weights."""
     loss: Literal["assistant", "after_first"] | None = None
     """`assistant`: the assistant's turns; `after_first`: everything after the first exchange, the
     user's turns too (how a synthesizer learns to ask)."""
@@ -90,7 +107,13 @@ class TrainRecipe(Section):
     save_every: int | None = Field(default=None, ge=1)
     """Optimizer steps between states to resume from; null: ten a run."""
     keep: int = Field(default=1, ge=1)
-    """How many of those states are kept."""
+    """How many of those states are kept; the best one besides, with `choose: best`."""
+    held_out: HeldOut = None
+    """Conversations that are not trained on; their loss is taken with every state. A share of
+    `data` (0.02), or another file of the same forms."""
+    choose: Literal["last", "best"] = "last"
+    """The state that becomes the checkpoint: the last, or the one with the least loss on
+    `held_out`."""
     report_to: Names = ()
     """Trackers that transformers knows: tensorboard, wandb, ..."""
     check_all: bool = False
@@ -105,4 +128,6 @@ class TrainRecipe(Section):
             raise ValueError(f"global_batch {whole} cannot be divided by {times}")
         if self.epochs is not None and self.max_steps is not None:
             raise ValueError("give epochs or max_steps, not both")
+        if self.choose == "best" and self.held_out is None:
+            raise ValueError("choose: best needs held_out, a share of the data (0.02) or a file")
         return self

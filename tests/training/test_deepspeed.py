@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from harness_helpers import Harness
-from training_data import random_rows
+from training_data import random_rows, record, write_rows
 from training_runs import job_of, losses, stage_of, train_here, weights_of, write_recipe
 
 _FAST = {("qwen2_vl", "zero2"), ("llava_next", "zero3")}
@@ -77,8 +77,9 @@ def test_the_other_configurations_train_too(
         {"dtype": "bfloat16", "gradient_checkpointing": True},
         {"lora": {"rank": 4, "dropout": 0.0}},
         {"freeze": ["vision_encoder", "llm"]},
+        {"batching": "packed", "device_batch": None, "max_length": 256},
     ],
-    ids=["bf16", "lora", "frozen"],
+    ids=["bf16", "lora", "frozen", "packed"],
 )
 def test_over_zero_with(
     tiny_models: dict[str, Path],
@@ -100,6 +101,33 @@ def test_over_zero_with(
     rounding = 3e-2 if "dtype" in settings else 2e-5
     assert losses(stage_of(tmp_path / "work")) == pytest.approx(series, rel=rounding)
     assert weights_of(stage_of(tmp_path / "work") / "checkpoint").keys() == weights_of(base).keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["zero2", "zero3", "none"])
+def test_the_best_state_is_found_again(
+    tiny_models: dict[str, Path], tmp_path: Path, harness: Harness, parallel: str
+) -> None:
+    base = tiny_models["qwen2_vl"]
+    # What is learnt by heart helps with other answers at first, and then no more.
+    data = write_rows(tmp_path, [record("Say it.", "Yes. lung lung lung")] * 8)
+    other = write_rows(tmp_path, [record("Say it.", "No small river")] * 3, "other.jsonl")
+    far = {**ZERO, "lr": 1e-2, "max_steps": 6, "save_every": 1, "schedule": "constant"}
+    wanted = {**far, "held_out": str(other), "choose": "best"}
+    alone = job_of(tmp_path / "alone", base, data, **{**wanted, "gpus": 1})
+    train_here(alone)
+    recipe = write_recipe(tmp_path, base, data, **wanted, parallel=parallel)
+    ran = harness("train", recipe, "--work", tmp_path / "work")
+    assert ran.code == 0, ran.err
+    folder = stage_of(tmp_path / "work")
+    one, two = (json.loads((p / "training.json").read_text()) for p in (alone.folder, folder))
+    assert one["chosen_step"] == two["chosen_step"] < 6
+    first, again = (r["held_out_losses"][0]["loss"] for r in (one, two))
+    assert first == pytest.approx(again, rel=2e-5)
+    mine, theirs = weights_of(alone.checkpoint), weights_of(folder / "checkpoint")
+    apart = max((mine[n] - theirs[n]).abs().float().mean().item() for n in mine)
+    moved = max((mine[n] - w).abs().float().mean().item() for n, w in weights_of(base).items())
+    assert apart < 0.05 * moved
 
 
 @pytest.mark.parametrize("name", ["zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"])

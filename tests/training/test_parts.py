@@ -112,6 +112,26 @@ def test_nothing_frozen_moves(
     assert not moved & set(frozen)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_embeddings_can_be_frozen_alone(
+    tiny_models: dict[str, Path], data: Path, tmp_path: Path, family: str
+) -> None:
+    import torch
+
+    job = job_of(tmp_path / "run", tiny_models[family], data, max_steps=2, freeze=("embeddings",))
+    train_here(job)
+    before, after = weights_of(tiny_models[family]), weights_of(job.checkpoint)
+    still = {name for name in before if torch.equal(before[name], after[name])}
+    words = {name for name in before if name.endswith("embed_tokens.weight")}
+    assert words
+    assert words <= still
+    # An output layer of its own learns; one that shares the embeddings' weights cannot.
+    assert ("lm_head.weight" in still) == torch.equal(
+        before["lm_head.weight"], before[next(iter(words))]
+    )
+    assert any("language_model.layers" in name for name in before.keys() - still)
+
+
 def test_something_has_to_be_trained(
     tiny_models: dict[str, Path], data: Path, tmp_path: Path
 ) -> None:

@@ -57,6 +57,27 @@ def test_first_of_two_stages_moves_llavas_projector_alone() -> None:
     assert settings(preset="qwen2_vl", stages="two", first=True).freeze == ()
 
 
+def test_what_the_recipe_says_holds_in_the_first_stage_too() -> None:
+    def first(**recipe: Any) -> Settings:
+        return settings("llava_next", preset="llava_v1_6", stages="two", first=True, **recipe)
+
+    own = first(lr_projector=1e-4, freeze=("vision_encoder",))
+    assert (own.lr_projector, own.freeze) == (1e-4, ("vision_encoder",))
+    assert (own.origins["lr_projector"], own.origins["freeze"]) == ("recipe", "recipe")
+    assert first(freeze=()).freeze == ()
+    # The rate of the LLM, which this stage freezes, is none of the projector's.
+    assert first(lr=3e-5).lr_projector == 2e-3
+    assert settings("llava_next", preset="llava_v1_6", lr=3e-5).lr_projector == 3e-5
+
+
+def test_a_machine_without_gpus_plans_for_others() -> None:
+    made = settings(preset="qwen2_vl", here=0, device="gpu", gpus=8, nodes=2)
+    assert (made.on_gpu, made.dtype, made.gradient_checkpointing) == (True, "bfloat16", True)
+    assert (made.ranks, made.parallel) == (16, "zero2")
+    cpu = settings(preset="qwen2_vl", here=4, device="cpu")
+    assert (cpu.on_gpu, cpu.dtype, cpu.gpus) == (False, "float32", 1)
+
+
 @pytest.mark.parametrize("gpus", [1, 2, 4, 8, 16, 32, 64, 128])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_global_batch_is_kept_whatever_the_gpus(preset: str, gpus: int) -> None:
@@ -94,6 +115,8 @@ def test_adapters_have_a_rate_of_their_own_and_freeze_the_rest() -> None:
     assert made.freeze == ("vision_encoder", "projector")
     assert made.lora is not None
     assert made.lora["rank"] == 8
+    both = settings(preset="qwen2_vl", lr=3e-4, lora={"parts": ("llm", "vision_encoder")})
+    assert set(both.rates.values()) == {3e-4}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Killed, stopped, continued: the end is the uninterrupted run's."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,15 @@ from typing import Any
 import pytest
 from harness_helpers import Harness
 from training_data import random_rows
-from training_runs import job_of, losses, stage_of, train_here, write_recipe
+from training_runs import (
+    job_of,
+    losses,
+    stage_of,
+    train_here,
+    trainer_of,
+    weights_of,
+    write_recipe,
+)
 
 from training.states import newest
 
@@ -116,6 +125,22 @@ def test_stopped_killed_and_continued_ends_the_same(
 
     series = killed_and_continued(harness, recipe, work, state.step + 9)
     assert series == train_here(job_of(tmp_path / "whole", base, data, **settings))
+
+
+def test_a_run_that_had_only_to_write_its_checkpoint_makes_no_further_step(
+    tiny_models: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    # In the midst of an epoch: 3 of its 12 steps.
+    job = job_of(tmp_path / "run", tiny_models["qwen2_vl"], data, global_batch=2, device_batch=2)
+    trainer = trainer_of(job)
+    trainer.train()  # and killed before the checkpoint is written
+    before = losses(job.folder)
+    weights = {n: p.detach().clone() for n, p in trainer.model.named_parameters()}
+    assert train_here(job) == before
+    after = weights_of(job.checkpoint)
+    assert all((after[name] == weight).all() for name, weight in weights.items())
+    record = json.loads((job.folder / "training.json").read_text())
+    assert record["steps"] == 3
 
 
 def test_a_state_without_its_mark_is_no_state(tmp_path: Path) -> None:

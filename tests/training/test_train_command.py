@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def test_a_dry_run_says_everything_and_makes_nothing(
         "lr                       0.001                    recipe",
         "accumulation             2                        follows",
         "*zero2 ",
+        "planned for CPUs, for this machine has no GPU",
         "tokens are not counted yet",
         "--nnodes 2 --nproc_per_node 2",
         "machine2 slots=2",
@@ -49,6 +51,19 @@ def test_a_dry_run_says_everything_and_makes_nothing(
     assert run["steps"] == 3
     # Two values of 16 bits more a weight with ZeRO-3 on four processes than a quarter of them.
     assert run["memory"]["weights"] > 0
+
+
+def test_gpus_that_are_not_there_are_planned_for_and_refused(
+    tiny_models: dict[str, Path], data: Path, tmp_path: Path, harness: Harness
+) -> None:
+    recipe = write_recipe(tmp_path, tiny_models["qwen2_vl"], data, device="gpu", gpus=2)
+    planned = harness("train", recipe, "--work", tmp_path / "work", "--dry-run", "--json").json
+    (run,) = planned["runs"]
+    assert run["settings"]["dtype"] == {"value": "bfloat16", "from": "machine"}
+    assert run["commands"] == {}
+    ran = harness("train", recipe, "--work", tmp_path / "work")
+    assert ran.code == 2
+    assert "train.gpus: 2 wanted, but PyTorch finds 0 on this machine" in ran.err
 
 
 def test_several_machines_are_prepared_for(
@@ -166,7 +181,13 @@ def test_bad_rows_are_named_before_the_first_step(
         ({"stages": "two"}, "train.captions is missing"),
         ({"batching": "packed", "attn_implementation": "flex_attention"}, "batching: packed needs"),
         ({"base_model": "nowhere/to/be/found"}, "base_model: nowhere/to/be/found: no such folder"),
-        ({"liger": True}, "train.liger: liger-kernel is not installed"),
+        ({"liger": True}, "train.liger: its kernels need a GPU"),
+        ({"liger": True, "device": "gpu"}, "train.liger: liger-kernel is not installed"),
+        ({"report_to": "nonsense"}, "train.report_to: nonsense is unknown"),
+        ({"report_to": "trackio"}, "train.report_to: trackio is not installed"),
+        ({"attn_implementation": "nonsense"}, "train.attn_implementation: Specified `attn_"),
+        ({"betas": [0.9, 1.0]}, "train.betas.1: input should be less than 1"),
+        ({"freeze": ["head"]}, "train.freeze.0: input should be"),
     ],
 )
 def test_wrong_requests_are_named_with_their_line(
@@ -218,6 +239,46 @@ def test_a_full_disk_is_seen_before_the_first_step(
     assert ran.code == 2
     assert "are free, but training needs about" in ran.err
     assert "train.keep" in ran.err
+
+
+def test_states_of_an_earlier_try_are_no_lack_of_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.errors import UserError
+    from training.memory import Space, check_space
+
+    real = os.statvfs(tmp_path)
+    fields = list(real)
+    fields[1] = fields[4] = 1  # f_frsize, f_bavail: one byte is free
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(fields))
+    with pytest.raises(UserError, match="are free, but training needs about"):
+        check_space(tmp_path, Space(500.0, 500.0))
+    state = tmp_path / "state" / "checkpoint-5"
+    state.mkdir(parents=True)
+    (state / "weights.pt").write_bytes(bytes(1000))
+    check_space(tmp_path, Space(500.0, 500.0))
+
+
+def test_both_stages_have_to_fit(tiny_models: dict[str, Path], data: Path, tmp_path: Path) -> None:
+    from harness.recipes import TrainRecipe
+    from training.launch import _space, plan_training
+
+    recipe = TrainRecipe(stages="two", preset="llava_v1_6", captions=str(data), data=str(data))
+    plan = plan_training(recipe, base_model=str(tiny_models["llava_next"]))
+    first, second = (_space(plan, run, 4) for run in plan.runs)
+    # The first stage's own states, of a projector, are small; the second's are not.
+    assert first.states == second.states
+    assert first.checkpoint == 2 * second.checkpoint
+
+
+def test_a_checkpoint_that_is_gone_is_made_again(
+    tiny_models: dict[str, Path], data: Path, tmp_path: Path, harness: Harness
+) -> None:
+    recipe = write_recipe(tmp_path, tiny_models["qwen2_vl"], data, max_steps=1)
+    checkpoint = trained(harness, recipe, tmp_path / "work")
+    shutil.rmtree(checkpoint)
+    assert trained(harness, recipe, tmp_path / "work") == checkpoint
+    assert (checkpoint / "model.safetensors").is_file()
 
 
 def test_a_process_that_fails_is_told_with_its_log(

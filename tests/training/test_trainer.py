@@ -1,12 +1,14 @@
 """The loss: independent of how a step is cut, computed where labels are, stopped when astray."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness_helpers import Harness
 from training_data import FAMILIES, random_rows, record, write_rows
-from training_runs import job_of, losses, train_here, trainer_of
+from training_runs import job_of, losses, stage_of, train_here, trainer_of, write_recipe
 
 from harness.errors import UserError
 from training.job import Job
@@ -210,6 +212,56 @@ def test_a_base_in_16_bits_gives_a_checkpoint_in_16_bits(
     train_here(job)
     dtypes = {w.dtype for w in load_file(job.checkpoint / "model.safetensors").values()}
     assert dtypes == {torch.bfloat16}
+
+
+def test_adapters_alone_are_what_the_command_leaves(
+    tiny_models: dict[str, Path], data: Path, tmp_path: Path, harness: Harness
+) -> None:
+    recipe = write_recipe(
+        tmp_path, tiny_models["qwen2_vl"], data, max_steps=1, lora={"merge": False}
+    )
+    ran = harness("train", recipe, "--work", tmp_path / "work")
+    assert ran.code == 0, ran.err
+    folder = stage_of(tmp_path / "work")
+    assert (folder / "checkpoint" / "adapter_model.safetensors").is_file()
+    assert "has to be merged" in ran.out
+    assert "evaluate it:" not in ran.out
+
+
+def test_too_little_memory_of_a_gpu_is_told_with_what_to_do(
+    tiny_models: dict[str, Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from training import run
+
+    job = job_of(tmp_path / "run", tiny_models["qwen2_vl"], data)
+
+    def full(_job: Job) -> int:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
+
+    monkeypatch.setattr(run, "train", full)
+    assert run.main([str(job.folder)]) == run.FAILED
+    told = run.problem_of(job.folder)
+    assert told is not None
+    assert (
+        told.message == "a GPU's memory is too small: CUDA out of memory. Tried to allocate 2 GiB."
+    )
+    assert "device_batch" in (told.hint or "")
+
+
+def test_trackers_files_outlive_the_states(
+    tiny_models: dict[str, Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from training.run import training_arguments
+
+    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
+    job = job_of(tmp_path / "run", tiny_models["qwen2_vl"], data)
+    training_arguments(replace(job, settings=replace(job.settings, report_to=("tensorboard",))))
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", found := os.environ["TENSORBOARD_LOGGING_DIR"])
+    assert Path(found).parent == job.folder
 
 
 def test_job_survives_its_file(tiny_models: dict[str, Path], data: Path, tmp_path: Path) -> None:
