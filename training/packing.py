@@ -95,16 +95,19 @@ class Positions:
     @cached_property
     def _rope_index(self) -> Callable[..., Any] | None:
         """The family's own rule where pictures have rows and columns (M-RoPE), else None."""
-        import torch
-        from transformers import AutoModelForImageTextToText
-        from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+        from torch import nn
+        from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-        kind = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(type(self._config), None)
-        if kind is None:
+        family = MODEL_MAPPING.get(type(self._config), None)
+        if not hasattr(family, "get_rope_index"):
             return None
-        with torch.device("meta"):  # no weights: the rule only reads the configuration
-            model = AutoModelForImageTextToText.from_config(self._config)
-        return getattr(getattr(model, "model", model), "get_rope_index", None)
+        # Without weights: the rule only reads the configuration. Not built as models are, for
+        # over ZeRO-3 transformers would spread the weights over the ranks.
+        bare: Any = family.__new__(family)
+        nn.Module.__init__(bare)
+        bare.config = self._config
+        rule: Callable[..., Any] = bare.get_rope_index
+        return rule
 
     def of_text(self, lengths: Sequence[int]) -> Any:
         """Positions of a row of samples without pictures.
