@@ -58,7 +58,11 @@ def _controls(measured: Sequence[Candidate]) -> View:
         visible = rest
     columns = tuple(c for c in columns_of(visible, chosen) if domain in ("all", c.group))
     beside = []
-    if "reported" in shown:
+    # A score on drawn rows says nothing beside a published one.
+    drawn = bool(visible) and all("sample" in _hidden_by(c) for c in visible)
+    if "reported" in shown and drawn:
+        st.caption("Reported rows are left out: all scores here are of drawn sample rows.")
+    elif "reported" in shown:
         beside = [c for c in kept if c.reported and any(c.cell(x, chosen) for x in columns)]
     order = _order(columns, chosen)
     rows = (*sorted(visible, key=order), *sorted(beside, key=order))
