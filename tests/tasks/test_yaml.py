@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks._yaml import FastLoader, compose_yaml, load_yaml
+from tasks._yaml import FastLoader, Resolver, SafeConstructor, compose_yaml, load_yaml
 
 TEXT = "day: 2024-01-02\nyes: off\nbig: 0x10\nhalf: .5\nnone: ~\nmerged: {<<: {a: 1}, b: 2}\n"
 VALUES = {
@@ -46,10 +46,17 @@ def tables() -> Any:
     constructors = yaml.SafeLoader.yaml_constructors
     resolvers = yaml.SafeLoader.yaml_implicit_resolvers
     kept = dict(constructors), {first: list(found) for first, found in resolvers.items()}
+    # Another test's imports may have changed them already.
+    shipped = SafeConstructor.yaml_constructors, Resolver.yaml_implicit_resolvers
+    _put((constructors, resolvers), shipped)
     yield
-    for table, before in zip((constructors, resolvers), kept, strict=True):
+    _put((constructors, resolvers), kept)
+
+
+def _put(tables: Any, values: Any) -> None:
+    for table, value in zip(tables, values, strict=True):
         table.clear()
-        table.update(before)
+        table.update({k: list(v) if isinstance(v, list) else v for k, v in value.items()})
 
 
 @pytest.mark.parametrize("change", [as_lm_format_enforcer, no_dates_at_all, more_kinds])

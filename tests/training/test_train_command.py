@@ -77,6 +77,7 @@ def test_several_machines_are_prepared_for(
     assert {"job.json", "survey.json"} <= {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_two_stages_keep_the_first_and_all_can_be_evaluated(
     tiny_models: dict[str, Path], tmp_path: Path, harness: Harness
 ) -> None:
@@ -271,6 +272,7 @@ def test_both_stages_have_to_fit(tiny_models: dict[str, Path], data: Path, tmp_p
     assert first.checkpoint == 2 * second.checkpoint
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_gone_is_made_again(
     tiny_models: dict[str, Path], data: Path, tmp_path: Path, harness: Harness
 ) -> None:

@@ -78,6 +78,7 @@ def _check_what_travels(report: dict[str, Any]) -> None:
         assert part in page
 
 
+@pytest.mark.slow
 def test_a_sweep_shares_what_it_can_and_ends_in_a_table(
     harness: Harness, stages: InProcess, tiny_models: dict[str, Path], tmp_path: Path
 ) -> None:
