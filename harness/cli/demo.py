@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -57,8 +58,14 @@ def demo(
         code = run_loop(workspace, tools(), seed)
     except StageFailed as error:
         ctx.exit(said(error))
-    if sys.stdout.isatty() if look is None else look:
+    if _to_be_watched() if look is None else look:
         from leaderboard.serving import serve
 
         code = serve(workspace / "runs", browser=True) or code
     ctx.exit(code)
+
+
+def _to_be_watched() -> bool:
+    """Whether somebody sits there, and the leaderboard is installed."""
+    wanted = ("streamlit", "duckdb")
+    return sys.stdout.isatty() and all(importlib.util.find_spec(name) for name in wanted)

@@ -273,3 +273,26 @@ def test_two_equal_tasks_have_twice_the_degrees() -> None:
     values, clusters = rng.normal(0, 1, 100), np.arange(100) % 20
     both = average([Sample(values, clusters, "a"), Sample(values, clusters, "b")])
     assert both.degrees == pytest.approx(2 * 19)
+
+
+def test_averages_with_columns_without_spread_cover_as_often_as_they_say() -> None:
+    # Pictures, rows a picture, chances that a row gets better and worse; two are near their ceiling.
+    columns = [("s", 26, 3, 0.004, 0.0), ("s", 26, 4, 0.35, 0.05), ("v", 8, 3, 0.0, 0.01),
+               ("v", 8, 4, 0.25, 0.15), ("m", 15, 4, 0.1, 0.08)]  # fmt: skip
+    truth = np.mean([better - worse for *_, better, worse in columns])
+    rng = np.random.default_rng(0)
+    covered = []
+    while len(covered) < 2_000:
+        samples = []
+        for task, pictures, rows, better, worse in columns:
+            shape = (pictures, rows)
+            luck = np.where(rng.random(shape) < 0.5, rng.random((pictures, 1)), rng.random(shape))
+            values = ((luck < better) * 1.0 - (luck > 1 - worse)).ravel()
+            samples.append(Sample(values, np.repeat(np.arange(pictures), rows), task))
+        if all(sample.values.any() for sample in samples):
+            continue
+        found = average_difference(samples, resample=False)
+        assert found.low is not None
+        assert found.high is not None
+        covered.append(found.low <= truth <= found.high)
+    assert 0.935 < np.mean(covered) < 0.965
